@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations_with_replacement
+from math import inf
+from operator import add
 from typing import Any, NamedTuple
 
 HOUR_MS = 3_600_000
@@ -105,7 +107,7 @@ class Metric:
     kind: str
     cap_micros: int | None
     window_start_ms: int
-    window_end_ms: int | None
+    window_end_ms: float
 
     @classmethod
     def from_json(cls, metric: Mapping[str, Any]) -> Metric:
@@ -115,7 +117,7 @@ class Metric:
             kind=metric["kind"],
             cap_micros=None if metric["cap"] is None else to_micros(metric["cap"]),
             window_start_ms=_days_to_ms(metric["window_start_days"]),
-            window_end_ms=None if metric["window_days"] is None else _days_to_ms(metric["window_days"]),
+            window_end_ms=inf if metric["window_days"] is None else _days_to_ms(metric["window_days"]),
         )
 
 
@@ -135,7 +137,7 @@ class Definition:
 
     @classmethod
     def from_json(cls, definition: Mapping[str, Any], append_time_ms: int) -> Definition:
-        """Reads a definition as published on the topic, every default filled in; a missing field is a KeyError."""
+        """Reads a published definition, every default filled in; a missing field is a KeyError."""
         return cls(
             tenant_id=definition["tenant_id"],
             experiment_id=definition["experiment_id"],
@@ -176,11 +178,15 @@ class SlotKey(NamedTuple):
     region: str
 
 
-class Slot(NamedTuple):
-    """Exact sums over the units of a slot; ``n`` only in exposure slots, ``sums`` (as ``SUM_NAMES``) in the others."""
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Exact sums over units: ``n`` only in exposure slots, ``sums`` (as ``SUM_NAMES``) only in the others."""
 
-    n: int
-    sums: tuple[int, ...]
+    n: int = 0
+    sums: tuple[int, ...] = (0,) * len(SUM_NAMES)
+
+    def __add__(self, other: Slot) -> Slot:
+        return Slot(self.n + other.n, tuple(map(add, self.sums, other.sums)))
 
 
 class Reason(StrEnum):
@@ -212,9 +218,9 @@ class Attribution(NamedTuple):
 
 # -------------------------------------------------------------------------------------------- the rules
 
-DefinitionBook = Mapping[tuple[str, str, int], Definition]
-Logged = tuple[Assignment, int]
-"""An admitted assignment with its append time; likewise for an outcome."""
+DefinitionBook = dict[tuple[str, str, int], Definition]
+LoggedAssignment = tuple[Assignment, int]
+"""An admitted assignment and its append time."""
 LoggedOutcome = tuple[Outcome, int]
 
 
@@ -227,45 +233,37 @@ def attribute(records: Iterable[Received], definitions: Iterable[Definition], ru
         definitions: In the order of their topic; the first of each experiment and version stands.
         rules: Horizons in milliseconds, and the region that is written into the slot keys.
     """
-    book: dict[tuple[str, str, int], Definition] = {}
+    book: DefinitionBook = {}
     for definition in definitions:
-        book.setdefault(
-            (definition.tenant_id, definition.experiment_id, definition.config_version), definition
-        )
+        key = definition.tenant_id, definition.experiment_id, definition.config_version
+        book.setdefault(key, definition)
 
     units: defaultdict[tuple[str, bytes], list[Received]] = defaultdict(list)
     for record in records:
         units[record.tenant_id, record.key].append(record)
 
-    counts: defaultdict[SlotKey, int] = defaultdict(int)
-    sums: dict[SlotKey, list[int]] = {}
+    slots: defaultdict[SlotKey, Slot] = defaultdict(Slot)
     rejected: list[Rejected] = []
     for log in units.values():
         experiments, outcomes = _admit(log, book, rules, rejected)
         for assignments in experiments.values():
-            place = _place(assignments, book)
-            for key, totals in _shares(place, outcomes, rules):
-                if totals is None:
-                    counts[key] += 1
-                elif any(totals):
-                    so_far = sums.setdefault(key, [0] * len(SUM_NAMES))
-                    for i, addend in enumerate(_moments(totals)):
-                        so_far[i] += addend
-
-    slots = {key: Slot(n, (0,) * len(SUM_NAMES)) for key, n in counts.items()}
-    slots |= {key: Slot(0, tuple(total)) for key, total in sums.items()}  # squares never cancel to zero
-    return Attribution(slots, sorted(rejected, key=lambda refusal: refusal[1:]))
+            for key, share in _shares(_place(assignments, book), outcomes, rules):
+                slots[key] += share
+    return Attribution(
+        {key: slot for key, slot in slots.items() if slot != Slot()},
+        sorted(rejected, key=lambda refusal: (refusal.topic, refusal.partition, refusal.offset)),
+    )
 
 
 def _admit(
     log: list[Received], book: DefinitionBook, rules: Rules, rejected: list[Rejected]
-) -> tuple[dict[str, list[Logged]], dict[str, list[LoggedOutcome]]]:
+) -> tuple[dict[str, list[LoggedAssignment]], dict[str, list[LoggedOutcome]]]:
     """One unit's admitted assignments by experiment and outcomes by source; refusals go to ``rejected``.
 
     An event_id is taken by a record that is admitted, or that had to wait for its definition when it
     was appended, even if it is refused in the end: so nothing depends on when somebody looked.
     """
-    experiments: defaultdict[str, list[Logged]] = defaultdict(list)
+    experiments: defaultdict[str, list[LoggedAssignment]] = defaultdict(list)
     outcomes: defaultdict[str, list[LoggedOutcome]] = defaultdict(list)
     taken: set[tuple[type, str]] = set()
     for record in sorted(log, key=lambda record: (record.partition, record.offset)):
@@ -276,7 +274,7 @@ def _admit(
             if event_id in taken:
                 reason = Reason.DUPLICATE
             elif isinstance(event, Assignment):
-                definition = _definition_of(event, book)
+                definition = book.get(_definition_key(event))
                 reason = _refusal_by_definition(event, record.append_time_ms, definition, rules)
                 waited = definition is None or definition.append_time_ms > record.append_time_ms
                 if reason is None or waited:
@@ -327,7 +325,7 @@ class _Place(NamedTuple):
     unit_class: str
 
 
-def _place(assignments: list[Logged], book: DefinitionBook) -> _Place:
+def _place(assignments: list[LoggedAssignment], book: DefinitionBook) -> _Place:
     """Rules 1 and 2: the first exposure decides where the unit counts, all assignments decide its class."""
     exposure, append_time_ms = min(
         assignments, key=lambda logged: (logged[0].assigned_at, logged[0].event_id)
@@ -341,38 +339,34 @@ def _place(assignments: list[Logged], book: DefinitionBook) -> _Place:
     return _Place(exposure, append_time_ms, book[_definition_key(exposure)], unit_class)
 
 
-Totals = tuple[int, int, int, int]
-"""One unit's y, d, x, e of one metric, in micros: outcome and denominator, after exposure and before it."""
-
-
 def _shares(
     place: _Place, outcomes: Mapping[str, list[LoggedOutcome]], rules: Rules
-) -> Iterator[tuple[SlotKey, Totals | None]]:
-    """The slots in which a placed unit counts: with None where it counts once, else with its totals."""
+) -> Iterator[tuple[SlotKey, Slot]]:
+    """What a placed unit adds to which slots: itself to an exposure slot, its totals to one per metric."""
     exposure, _, definition, unit_class = place
-    totals = {
-        metric.metric_id: _totals(metric, place, outcomes.get(metric.source, []), rules)
-        for metric in definition.metrics
-    }
+    shares = {"": Slot(n=1)}
+    for metric in definition.metrics:
+        totals = _totals(metric, place, outcomes.get(metric.source, []), rules)
+        products = tuple(a * b for a, b in combinations_with_replacement(totals, 2))
+        shares[metric.metric_id] = Slot(sums=totals + products)
     for segment, cohort_ms in _segments(exposure, definition):
-        where = SlotKey(
-            exposure.tenant_id,
-            exposure.experiment_id,
-            exposure.config_version,
-            exposure.variant_id,
-            "",
-            segment,
-            cohort_ms,
-            unit_class,
-            rules.region,
-        )
-        yield where, None
-        for metric_id, of_metric in totals.items():
-            yield where._replace(metric_id=metric_id), of_metric
+        for metric_id, share in shares.items():
+            key = SlotKey(
+                tenant_id=exposure.tenant_id,
+                experiment_id=exposure.experiment_id,
+                config_version=exposure.config_version,
+                variant_id=exposure.variant_id,
+                metric_id=metric_id,
+                segment=segment,
+                cohort_ms=cohort_ms,
+                unit_class=unit_class,
+                region=rules.region,
+            )
+            yield key, share
 
 
 def _segments(exposure: Assignment, definition: Definition) -> Iterator[tuple[str, int]]:
-    """Everyone by the definition's cohorts, then each declared dimension the unit has, by days (section 3)."""
+    """Everyone by the definition's cohorts, then each declared dimension it has, by days (section 3)."""
     yield "", _floor(exposure.assigned_at, definition.cohort_ms)
     for dimension, listed in definition.segments.items():
         value = exposure.attributes.get(dimension)
@@ -381,8 +375,8 @@ def _segments(exposure: Assignment, definition: Definition) -> Iterator[tuple[st
             yield segment, _floor(exposure.assigned_at, DAY_MS)
 
 
-def _totals(metric: Metric, place: _Place, outcomes: list[LoggedOutcome], rules: Rules) -> Totals:
-    """Rules 3 to 5: what counts in the window and before the exposure, capped, then cut."""
+def _totals(metric: Metric, place: _Place, outcomes: list[LoggedOutcome], rules: Rules) -> tuple[int, ...]:
+    """Rules 3 to 5: y and d of what counts after the exposure, x and e of what came before it, in micros."""
     after: list[Outcome] = []
     before: list[Outcome] = []
     for outcome, append_time_ms in outcomes:
@@ -392,21 +386,14 @@ def _totals(metric: Metric, place: _Place, outcomes: list[LoggedOutcome], rules:
         since_exposure = outcome.occurred_at - place.exposure.assigned_at
         if -place.definition.pre_period_ms <= since_exposure < 0:
             before.append(outcome)
-        if metric.window_start_ms <= since_exposure and (
-            metric.window_end_ms is None or since_exposure < metric.window_end_ms
-        ):
+        if metric.window_start_ms <= since_exposure < metric.window_end_ms:
             after.append(outcome)
 
     y, d = _aggregate(metric.kind, after)
     x, e = _aggregate(metric.kind, before)
     if metric.cap_micros is not None and metric.kind != "proportion":
         y, x = _cut(y, metric.cap_micros), _cut(x, metric.cap_micros)
-    return (
-        _cut(y, LARGEST_TOTAL_MICROS),
-        _cut(d, LARGEST_TOTAL_MICROS),
-        _cut(x, LARGEST_TOTAL_MICROS),
-        _cut(e, LARGEST_TOTAL_MICROS),
-    )
+    return tuple(_cut(total, LARGEST_TOTAL_MICROS) for total in (y, d, x, e))
 
 
 def _aggregate(kind: str, outcomes: list[Outcome]) -> tuple[int, int]:
@@ -421,17 +408,8 @@ def _aggregate(kind: str, outcomes: list[Outcome]) -> tuple[int, int]:
     raise ValueError(f"unknown kind of metric: {kind!r}")
 
 
-def _moments(totals: Totals) -> tuple[int, ...]:
-    """One unit's addend to the sums of a slot: its totals and their ten products, in the order of ``SUM_NAMES``."""
-    return totals + tuple(a * b for a, b in combinations_with_replacement(totals, 2))
-
-
 def _definition_key(assignment: Assignment) -> tuple[str, str, int]:
     return assignment.tenant_id, assignment.experiment_id, assignment.config_version
-
-
-def _definition_of(assignment: Assignment, book: DefinitionBook) -> Definition | None:
-    return book.get(_definition_key(assignment))
 
 
 def to_micros(value: float) -> int:
