@@ -235,8 +235,8 @@ def attribute(records: Iterable[Received], definitions: Iterable[Definition], ru
     """
     book: DefinitionBook = {}
     for definition in definitions:
-        key = definition.tenant_id, definition.experiment_id, definition.config_version
-        book.setdefault(key, definition)
+        version = definition.tenant_id, definition.experiment_id, definition.config_version
+        book.setdefault(version, definition)
 
     units: defaultdict[tuple[str, bytes], list[Received]] = defaultdict(list)
     for record in records:
