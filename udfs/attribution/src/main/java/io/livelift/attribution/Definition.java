@@ -1,0 +1,146 @@
+package io.livelift.attribution;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.TreeMap;
+
+/**
+ * One version of an experiment, as far as attribution needs it; immutable.
+ *
+ * <p>Variants, metrics, dimensions and their values have ordinals, by which the units' states name them. They follow the
+ * sorted ids and so depend on the definition's content alone.
+ */
+public final class Definition {
+    /** Value ordinal of a dimension that the attributes lack: no slot. */
+    static final int ABSENT = -1;
+
+    private final String tenantId;
+    private final String experimentId;
+    private final int configVersion;
+    private final long appendTimeMs;
+    private final long cohortMs;
+    private final long prePeriodMs;
+    private final Utf8[] variants;
+    private final Metric[] metrics;
+    private final Utf8[] dimensions;
+    private final Utf8[][] values;
+    private final String[][] segments;
+
+    /**
+     * @param segments listed values by dimension
+     * @param prePeriodMs 0 for no covariate
+     * @param appendTimeMs the definition's Kafka timestamp
+     */
+    public Definition(
+            String tenantId,
+            String experimentId,
+            int configVersion,
+            long cohortMs,
+            long prePeriodMs,
+            List<String> variants,
+            TreeMap<String, List<String>> segments,
+            List<Metric> metrics,
+            long appendTimeMs) {
+        this.tenantId = tenantId;
+        this.experimentId = experimentId;
+        this.configVersion = configVersion;
+        this.appendTimeMs = appendTimeMs;
+        this.cohortMs = cohortMs;
+        this.prePeriodMs = prePeriodMs;
+        this.variants = sorted(variants);
+        this.metrics = metrics.toArray(new Metric[0]);
+        Arrays.sort(this.metrics, (a, b) -> a.id().compareTo(b.id()));
+        this.dimensions = sorted(List.copyOf(segments.keySet()));
+        this.values = new Utf8[dimensions.length][];
+        this.segments = new String[dimensions.length][];
+        for (int i = 0; i < dimensions.length; i++) {
+            values[i] = sorted(segments.get(dimensions[i].toString()));
+            this.segments[i] = new String[values[i].length + 1];
+            for (int j = 0; j < values[i].length; j++) {
+                this.segments[i][j] = dimensions[i] + "=" + values[i][j];
+            }
+            this.segments[i][values[i].length] = dimensions[i] + "=__other__";
+        }
+    }
+
+    private static Utf8[] sorted(List<String> strings) {
+        return strings.stream().sorted().map(Utf8::new).toArray(Utf8[]::new);
+    }
+
+    public String tenantId() {
+        return tenantId;
+    }
+
+    public String experimentId() {
+        return experimentId;
+    }
+
+    public int configVersion() {
+        return configVersion;
+    }
+
+    public long appendTimeMs() {
+        return appendTimeMs;
+    }
+
+    /** Width of the cohorts of segment ''. */
+    public long cohortMs() {
+        return cohortMs;
+    }
+
+    /** Length of the time before the exposure that x and e are taken from; 0 for no covariate. */
+    public long prePeriodMs() {
+        return prePeriodMs;
+    }
+
+    public String variant(int ordinal) {
+        return variants[ordinal].toString();
+    }
+
+    /** The ordinal of the variant a slice names, or -1. */
+    public int variantOrdinal(byte[] buffer, int from, int to) {
+        return ordinal(variants, buffer, from, to);
+    }
+
+    public int metricCount() {
+        return metrics.length;
+    }
+
+    public Metric metric(int ordinal) {
+        return metrics[ordinal];
+    }
+
+    public int dimensionCount() {
+        return dimensions.length;
+    }
+
+    /** The dimension a slice names, or -1. */
+    public int dimensionOrdinal(byte[] buffer, int from, int to) {
+        return ordinal(dimensions, buffer, from, to);
+    }
+
+    /** The ordinal of a value of a dimension; that of {@code __other__} for one that is not listed. */
+    public int valueOrdinal(int dimension, byte[] buffer, int from, int to) {
+        int listed = ordinal(values[dimension], buffer, from, to);
+        return listed < 0 ? values[dimension].length : listed;
+    }
+
+    /** {@code dimension=value}, always the same instance. */
+    public String segment(int dimension, int valueOrdinal) {
+        return segments[dimension][valueOrdinal];
+    }
+
+    private static int ordinal(Utf8[] among, byte[] buffer, int from, int to) {
+        for (int i = 0; i < among.length; i++) {
+            if (among[i].matches(buffer, from, to)) {
+                return i;
+            }
+        }
+        return -1;
+    }
+
+    @Override
+    public String toString() {
+        return tenantId + "/" + experimentId + "/" + configVersion;
+    }
+}

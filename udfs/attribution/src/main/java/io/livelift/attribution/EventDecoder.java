@@ -1,0 +1,6 @@
+package io.livelift.attribution;
+
+/** Decodes the events of a tenant's topics from the Confluent wire format. */
+public final class EventDecoder {
+    public EventDecoder(SchemaSource schemas) {}
+}
