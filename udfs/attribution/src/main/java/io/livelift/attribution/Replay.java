@@ -1,0 +1,187 @@
+package io.livelift.attribution;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+
+/**
+ * Runs histories through the engine without Flink: one case a line on standard input, one answer a line on standard
+ * output, flushed after each, until the input ends. What parity tests compare with the reference.
+ *
+ * <pre>
+ * case   = {"rules": {"horizon_ms", "future_ms", "retention_ms", "region"},
+ *           "schemas": {"1": avsc, …},                 avsc as a JSON object or as text; if absent: 1 is the reader's
+ *                                                      Assignment schema, 2 its Outcome schema
+ *           "definitions": [{"append_time": ms, "definition": {…}}, …],      known from the start; may be absent
+ *           "records": [step, …]}                      in processing order
+ * step   = {"kind": "assignment" | "outcome", "tenant_id", "topic", "partition", "offset", "append_time": ms,
+ *           "key": base64 | null, "value": base64 | null}                    one record
+ *        | {"definition": {…}, "append_time": ms}      learnt now; the first of a tenant, experiment and version stands
+ *        | {"advance_to": ms}                          append time has come so far: due units are woken
+ *        | {"restart": true}                           a new engine goes on with the same states and definitions
+ * answer = {"slots": [{"tenant_id", "experiment_id", "config_version", "variant_id", "metric_id", "segment",
+ *                      "cohort_ms", "unit_class", "region", "n", "sums": ["…" × 14]}, …],
+ *           "rejected": [{"reason", "detail", "topic", "partition", "offset", "append_time", "key", "value"}, …],
+ *           "state_bytes": all units, "units": those with a state, "rows": delta rows sent}
+ *        | {"error": "what failed"}                    and the next case is run as if nothing had happened
+ * </pre>
+ *
+ * <p>At the end of a case append time advances to the greatest append time of its records plus the horizon plus 1. Slots
+ * that are all zero are absent. Slots and refusals come in no particular order. Units are told apart by tenant and key.
+ */
+public final class Replay {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private Replay() {}
+
+    public static void main(String[] arguments) throws IOException {
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            out.println(JSON.writeValueAsString(answer(line)));
+            out.flush();
+        }
+    }
+
+    private static ObjectNode answer(String line) {
+        try {
+            return new History(JSON.readTree(line)).run();
+        } catch (IOException | RuntimeException e) {
+            return JSON.createObjectNode().put("error", e.toString());
+        }
+    }
+
+    private static final class Unit {
+        final String tenantId;
+        final byte[] key;
+        byte[] state;
+        long wakeAtMs = Long.MAX_VALUE;
+
+        Unit(String tenantId, byte[] key) {
+            this.tenantId = tenantId;
+            this.key = key;
+        }
+    }
+
+    /** One case while it runs. */
+    private static final class History {
+        private final JsonNode given;
+        private final Rules rules;
+        private final Map<String, Definition> definitions = new HashMap<>();
+        private final Map<String, Unit> units = new HashMap<>();
+        private final ReplayedSlots slots = new ReplayedSlots(JSON);
+        private final LogRecord record = new LogRecord();
+        private UnitEngine engine;
+        private long lastAppendTimeMs = Long.MIN_VALUE;
+
+        History(JsonNode given) {
+            this.given = given;
+            JsonNode settings = given.required("rules");
+            rules = new Rules(
+                    settings.required("horizon_ms").longValue(),
+                    settings.required("future_ms").longValue(),
+                    settings.required("retention_ms").longValue(),
+                    settings.required("region").textValue());
+        }
+
+        ObjectNode run() throws IOException {
+            startEngine();
+            for (JsonNode definition : given.path("definitions")) {
+                learn(definition);
+            }
+            for (JsonNode step : given.required("records")) {
+                if (step.has("definition")) {
+                    learn(step);
+                } else if (step.has("advance_to")) {
+                    advanceTo(step.get("advance_to").longValue());
+                } else if (step.has("restart")) {
+                    startEngine();
+                } else {
+                    apply(step);
+                }
+            }
+            if (lastAppendTimeMs != Long.MIN_VALUE) {
+                advanceTo(lastAppendTimeMs + rules.horizonMs() + 1);
+            }
+            return answer();
+        }
+
+        private void startEngine() {
+            engine = new UnitEngine(rules, this::find, new EventDecoder(this::schema), slots);
+        }
+
+        private Definition find(String tenantId, String experimentId, int configVersion) {
+            return definitions.get(tenantId + "/" + experimentId + "/" + configVersion);
+        }
+
+        private String schema(int id) {
+            JsonNode schemas = given.path("schemas");
+            if (schemas.isMissingNode()) {
+                return id == 1 || id == 2 ? EventDecoder.readerSchema(EventKind.values()[id - 1]) : null;
+            }
+            JsonNode schema = schemas.get(Integer.toString(id));
+            return schema == null ? null : schema.isTextual() ? schema.textValue() : schema.toString();
+        }
+
+        private void learn(JsonNode step) {
+            Definition definition =
+                    DefinitionReader.read(step.required("definition"), step.required("append_time").longValue());
+            definitions.putIfAbsent(definition.toString(), definition);
+        }
+
+        private void apply(JsonNode step) throws IOException {
+            record.kind = "assignment".equals(step.required("kind").textValue()) ? EventKind.ASSIGNMENT : EventKind.OUTCOME;
+            record.tenantId = step.required("tenant_id").textValue();
+            record.topic = step.required("topic").textValue();
+            record.partition = step.required("partition").intValue();
+            record.offset = step.required("offset").longValue();
+            record.appendTimeMs = step.required("append_time").longValue();
+            record.key = step.required("key").binaryValue();
+            record.value = step.required("value").binaryValue();
+            lastAppendTimeMs = Math.max(lastAppendTimeMs, record.appendTimeMs);
+            slots.tenantId = record.tenantId;
+            Unit unit = units.computeIfAbsent(name(record), name -> new Unit(record.tenantId, record.key));
+            unit.state = engine.onRecord(unit.state, record);
+            unit.wakeAtMs = engine.wakeAtMs();
+        }
+
+        private static String name(LogRecord record) {
+            String key = record.key == null ? "" : "=" + new String(record.key, StandardCharsets.ISO_8859_1);
+            return record.tenantId + key;
+        }
+
+        private void advanceTo(long nowMs) {
+            for (Unit unit : units.values()) {
+                while (unit.wakeAtMs <= nowMs) {
+                    slots.tenantId = unit.tenantId;
+                    unit.state = engine.onTimer(unit.state, unit.tenantId, unit.key, nowMs);
+                    unit.wakeAtMs = engine.wakeAtMs();
+                }
+            }
+        }
+
+        private ObjectNode answer() {
+            ObjectNode answer = JSON.createObjectNode();
+            ArrayNode found = slots.toJson(rules.region());
+            answer.set("slots", found);
+            answer.set("rejected", slots.rejected);
+            long stateBytes = 0;
+            int kept = 0;
+            for (Unit unit : units.values()) {
+                if (unit.state != null) {
+                    stateBytes += unit.state.length;
+                    kept++;
+                }
+            }
+            return answer.put("state_bytes", stateBytes).put("units", kept).put("rows", slots.rows);
+        }
+    }
+}
