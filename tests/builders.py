@@ -5,19 +5,26 @@ Time is a story that begins at ``BEGINNING``, a midnight in UTC.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
-import fastavro
+from fastavro import schemaless_writer
 
+from schemas import avro_text
+from schemas.events import (
+    HEADER,
+    EventKind,
+    ParsedSchema,
+    UnreadableError,
+    decode_event,
+    encode_event,
+    parsed,
+)
 from udfs.attribution.reference import Assignment, Definition, Outcome, Received, Rules
-
-AVRO_SCHEMAS = Path(__file__).parents[1] / "schemas" / "avro"
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -37,8 +44,6 @@ RULES = Rules(horizon_ms=7 * DAY, future_ms=10 * MINUTE, retention_ms=28 * DAY, 
 TENANT = "acme"
 EXPERIMENT = "checkout-button"
 UNIT = "ann"
-
-SCHEMA_IDS = {"Assignment": 1, "Outcome": 2}
 
 
 def an_assignment(event_id: str = "a1", **changes: Any) -> Assignment:
@@ -136,7 +141,7 @@ class Log:
         """Appends an event, by default at the moment it happened and keyed by its unit."""
         key = event.unit_id.encode() if key is None else key
         at = event.happened_at if at is None else at
-        return self._append(topic_of(type(event), self.tenant_id), partition, at, key, event, encode(event))
+        return self._append(type(event), partition, at, key, event, encode(event))
 
     def append_bytes(
         self,
@@ -147,18 +152,19 @@ class Log:
         key: bytes,
         partition: int = 0,
     ) -> Received:
-        """Appends bytes that are no event."""
-        return self._append(topic_of(kind, self.tenant_id), partition, at, key, None, value)
+        """Appends bytes, which may be an event of this kind or not."""
+        return self._append(kind, partition, at, key, decode(kind, value), value)
 
     def _append(
         self,
-        topic: str,
+        kind: type[Assignment | Outcome],
         partition: int,
         at: int,
         key: bytes,
         event: Assignment | Outcome | None,
         value: bytes | None,
     ) -> Received:
+        topic = topic_of(kind, self.tenant_id)
         offset = self._next_offset.get((topic, partition), 0)
         self._next_offset[topic, partition] = offset + 1
         received = Received(self.tenant_id, topic, partition, offset, at, key, event)
@@ -183,19 +189,50 @@ def read(definitions: Iterable[Published]) -> Sequence[Definition]:
 # ------------------------------------------------------------------------------------------------- bytes
 
 
-def encode(event: Assignment | Outcome, schema_id: int | None = None) -> bytes:
-    """The event in the Confluent wire format: a zero, the schema's id in four bytes, Avro."""
-    name = type(event).__name__
-    fields: dict[str, Any] = {field: getattr(event, field) for field in event.__dataclass_fields__}
-    body = io.BytesIO()
-    fastavro.schemaless_writer(body, _schema(name), fields)
-    return framed(body.getvalue(), SCHEMA_IDS[name] if schema_id is None else schema_id)
+def _schema_without(record: str, *fields: str) -> str:
+    """An older schema of the record: without these fields, and with one that has gone since."""
+    schema = json.loads(avro_text(record))
+    kept = [field for field in schema["fields"] if field["name"] not in fields]
+    return json.dumps(schema | {"fields": [{"name": "gone", "type": "string", "default": ""}, *kept]})
 
 
-def framed(body: bytes, schema_id: int) -> bytes:
-    return b"\x00" + schema_id.to_bytes(4, "big") + body
+ASSIGNMENT, OUTCOME, OLD_ASSIGNMENT, OLD_OUTCOME = 1, 2, 3, 4
+SCHEMAS = {
+    ASSIGNMENT: avro_text("Assignment"),
+    OUTCOME: avro_text("Outcome"),
+    OLD_ASSIGNMENT: _schema_without("Assignment", "config_version", "attributes", "is_bot"),
+    OLD_OUTCOME: _schema_without("Outcome", "weight"),
+}
+"""Writers' schemas by their ids, as a registry has them; the last two are what old producers use."""
+
+
+def encode(event: Assignment | Outcome) -> bytes:
+    """The event in the Confluent wire format, by today's schema."""
+    return encode_event(event, ASSIGNMENT if isinstance(event, Assignment) else OUTCOME)
+
+
+def encode_as_of_old(event: Assignment | Outcome) -> bytes:
+    """The same by the old schema; what it lacks must have its default, or it is lost."""
+    schema_id = OLD_ASSIGNMENT if isinstance(event, Assignment) else OLD_OUTCOME
+    fields = {name: getattr(event, name) for name in event.__slots__} | {"gone": "by the board"}
+    out = BytesIO()
+    schemaless_writer(out, writers_schema(schema_id), fields)
+    return HEADER.pack(0, schema_id) + out.getvalue()
+
+
+def decode(kind: type[Assignment | Outcome], value: bytes | None) -> Assignment | Outcome | None:
+    """What a reader makes of a record's bytes, None if they are no event of this kind."""
+    try:
+        return decode_event(
+            EventKind.ASSIGNMENTS if kind is Assignment else EventKind.OUTCOMES, value, writers_schema
+        )
+    except UnreadableError:
+        return None
 
 
 @cache
-def _schema(name: str) -> Any:
-    return fastavro.parse_schema(json.loads((AVRO_SCHEMAS / f"{name}.avsc").read_text()))
+def writers_schema(schema_id: int) -> ParsedSchema:
+    """What the registry says to an id; unknown ones make a record unreadable."""
+    if schema_id not in SCHEMAS:
+        raise UnreadableError(f"no schema {schema_id}")
+    return parsed(SCHEMAS[schema_id])
