@@ -1,0 +1,121 @@
+"""YAML without surprises: a country NO stays text, a key given twice is an error, every value has a line.
+
+Scalars follow the core schema of YAML 1.2 (true, false, null, numbers; the rest is text), not PyYAML's
+1.1, in which ``NO`` is false, ``1:30`` is 90 and ``1e-3`` is text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+YamlPath = tuple[str | int, ...]
+"""Where a value is in a document: ``('metrics', 2, 'cap')``."""
+
+
+class YamlError(ValueError):
+    """A text that is not (this) YAML; the message has file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file: its content, and the line each value begins at."""
+
+    source: str
+    content: Any
+    lines: dict[YamlPath, int]
+
+    def where(self, path: YamlPath) -> str:
+        """``file:line: path`` of a value; a missing value has the line of what it is missing in."""
+        known = path
+        while known and known not in self.lines:
+            known = known[:-1]
+        place = f"{self.source}:{self.lines.get(known, 1)}"
+        return f"{place}: {spelled(path)}" if path else place
+
+
+def spelled(path: YamlPath) -> str:
+    """The path as people write it: ``metrics[2].cap``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def read_documents(path: Path) -> list[Document]:
+    """All documents of a file, empty ones left out.
+
+    Raises:
+        YamlError: The file cannot be read, or is no YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise YamlError(f"{path}: {reason}") from error
+    return parse_documents(text, str(path))
+
+
+def parse_documents(text: str, source: str) -> list[Document]:
+    """All documents of a text, empty ones left out; ``source`` names it in errors.
+
+    Raises:
+        YamlError: It is no YAML, or a mapping has a key twice.
+    """
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=yaml.BaseLoader) if node is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise YamlError(f"{source}:{mark.line + 1 if mark else 1}: not YAML: {problem}") from error
+    return [document for node in nodes if (document := _document(node, source)).content is not None]
+
+
+def _document(root: yaml.Node, source: str) -> Document:
+    lines: dict[YamlPath, int] = {}
+    return Document(source, _value(root, (), lines, source), lines)
+
+
+def _value(node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], source: str) -> Any:
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.ScalarNode):
+        return node.value if node.style else _plain_scalar(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(child, (*path, index), lines, source) for index, child in enumerate(node.value)]
+    return dict(_pairs(node, path, lines, source))
+
+
+def _pairs(
+    node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], source: str
+) -> Iterator[tuple[str, Any]]:
+    seen: set[str] = set()
+    for key, child in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise YamlError(f"{source}:{line}: a key must be text")
+        if key.value in seen:
+            raise YamlError(f"{source}:{line}: {spelled((*path, key.value))} is given twice")
+        seen.add(key.value)
+        yield key.value, _value(child, (*path, key.value), lines, source)
+        lines[(*path, key.value)] = line
+
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_CONSTANTS = {"": None, "null": None, "~": None, "true": True, "false": False}
+
+
+def _plain_scalar(text: str) -> Any:
+    """What an unquoted scalar means. Infinities and NaN stay text: no setting of ours may be one."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
