@@ -11,17 +11,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-
 from config.settings import Settings
-from infra.broker import Broker, BrokerError
+from infra.broker import Broker
 from infra.producer import Delivery
+from infra.schema_check import SchemaError, check_schema
 from infra.strict_yaml import Document, YamlError, YamlPath, read_documents, spelled
 from infra.topics import create_all, create_tenant
 from schemas import json_schema
@@ -29,13 +25,6 @@ from schemas.event_lines import TENANT_ID, BadLineError, epoch_ms
 
 TOPIC = "livelift-internal.definitions"
 DAY_MS = 86_400_000
-
-BOUNDS = {
-    "minimum": "at least",
-    "maximum": "at most",
-    "exclusiveMinimum": "greater than",
-    "exclusiveMaximum": "less than",
-}
 
 Content = dict[str, Any]
 """A definition as on the topic: the YAML's fields, every default filled in."""
@@ -114,7 +103,10 @@ def draft_of(document: Document, limits: Limits) -> Draft:
     Raises:
         DefinitionError: The first thing that is wrong, in the order of its lines.
     """
-    _check_schema(document)
+    try:
+        check_schema(document, "definition")
+    except SchemaError as error:
+        raise DefinitionError(str(error)) from error
     content = _completed(document.content)
     for path, problem in _problems(content, limits):
         raise DefinitionError(f"{document.where(path)}: {problem}")
@@ -178,10 +170,7 @@ def publish(settings: Settings, drafts: Sequence[Draft]) -> list[Draft]:
     with Delivery(settings) as delivery:
         for draft in new:
             delivery.send(TOPIC, str(draft.key).encode(), to_json(draft.content))
-    if delivery.failed:
-        raise BrokerError(
-            f"{delivery.failed} of {len(new)} definitions not delivered: {delivery.first_failure}"
-        )
+    delivery.raise_for_failures()
     return new
 
 
@@ -254,87 +243,6 @@ def _differences(one: Any, other: Any, path: YamlPath = ()) -> Iterator[str]:
             yield from _differences(left, right, (*path, index))
     elif one != other:
         yield spelled(path)
-
-
-# -------------------------------------------------------------------------------------- rules by schema
-
-
-@cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json_schema("definition"))
-
-
-def _check_schema(document: Document) -> None:
-    """Raises the schema's first complaint, in the order of the document's lines."""
-    complaints = [_complaint(error) for error in _validator().iter_errors(document.content)]
-    if complaints:
-        # A misspelt name is also a missing one; the name that is there says more.
-        path, rule = min(complaints, key=lambda each: (_line(document, each[0]), each[1] == "is missing"))
-        raise DefinitionError(f"{document.where(path)}: {rule}")
-
-
-def _line(document: Document, path: YamlPath) -> int:
-    while path and path not in document.lines:
-        path = path[:-1]
-    return document.lines.get(path, 1)
-
-
-def _complaint(error: ValidationError) -> tuple[YamlPath, str]:
-    """Where a value breaks the schema, and the rule in words."""
-    path: YamlPath = tuple(error.absolute_path)
-    rule, bound, value = str(error.validator), error.validator_value, error.instance
-    if rule == "required":
-        missing = next(name for name in bound if name not in value)
-        return (*path, missing), "is missing"
-    if rule == "additionalProperties":
-        known = list(error.schema["properties"])
-        unknown = next(name for name in value if name not in known)
-        close = get_close_matches(unknown, known, n=1)
-        return (*path, unknown), "is no field" + (
-            f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
-        )
-    is_name = "propertyNames" in error.absolute_schema_path
-    if is_name:
-        path = (*path, value)
-    return path, f"{'its name ' if is_name else ''}{_rule(rule, bound, value)}"
-
-
-def _rule(rule: str, bound: Any, value: Any) -> str:
-    """The broken rule in words, with the value that broke it."""
-    shown = "null" if value is None else repr(value) if isinstance(value, str) else str(value)
-    match rule:
-        case "type":
-            words = f"must be {_type_words(bound)}"
-        case "enum":
-            words = f"must be one of {', '.join(bound)}"
-        case "not":
-            words = "is the name for values that are not listed"
-        case "uniqueItems":
-            words = "must not repeat a value"
-        case "minLength" | "minItems":
-            return "must not be empty"
-        case "maxLength" | "maxItems":
-            return f"must not be longer than {bound} (it has {len(value)})"
-        case "minProperties":
-            return f"must have at least {bound} entries (it has {len(value)})"
-        case "pattern":
-            words = f"must match {bound}"
-        case _:
-            words = f"must be {BOUNDS[rule]} {bound}"
-    return f"{words} (it is {shown[:60]})"
-
-
-def _type_words(types: str | list[str]) -> str:
-    words = {
-        "object": "a mapping",
-        "array": "a list",
-        "string": "text",
-        "number": "a number",
-        "integer": "a whole number",
-        "boolean": "true or false",
-        "null": "null",
-    }
-    return " or ".join(words[each] for each in ([types] if isinstance(types, str) else types))
 
 
 # ------------------------------------------------------------------------------------- rules by meaning

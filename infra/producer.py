@@ -59,6 +59,16 @@ class Delivery:
         """Waits until every record queued so far is delivered or given up."""
         self._producer.flush(DELIVERED_WITHIN_MS / 1000)
 
+    def raise_for_failures(self) -> None:
+        """Raises if any record was given up.
+
+        Raises:
+            BrokerError: How many, of how many, and why.
+        """
+        if self.failed:
+            total = self.failed + self.delivered
+            raise BrokerError(f"{self.failed} of {total} records not delivered: {self.first_failure}")
+
     def __enter__(self) -> Self:
         return self
 

@@ -30,13 +30,25 @@ class Document:
     content: Any
     lines: dict[YamlPath, int]
 
+    def line(self, path: YamlPath) -> int:
+        """The line a value begins at; for a missing one, the line of what it is missing in."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
     def where(self, path: YamlPath) -> str:
-        """``file:line: path`` of a value; a missing value has the line of what it is missing in."""
-        known = path
-        while known and known not in self.lines:
-            known = known[:-1]
-        place = f"{self.source}:{self.lines.get(known, 1)}"
+        """``file:line: path`` of a value, or ``file:line`` of the document."""
+        place = f"{self.source}:{self.line(path)}"
         return f"{place}: {spelled(path)}" if path else place
+
+    def part(self, path: YamlPath) -> Document:
+        """What lies at the path as a document of its own, its lines still those of the file."""
+        content = self.content
+        for step in path:
+            content = content[step]
+        depth = len(path)
+        lines = {key[depth:]: line for key, line in self.lines.items() if key[:depth] == path}
+        return Document(self.source, content, lines)
 
 
 def spelled(path: YamlPath) -> str:
