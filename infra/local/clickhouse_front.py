@@ -1,10 +1,10 @@
 """ClickHouse's HTTP interface on the loopback of one machine, in front of the real engine.
 
-It speaks what ``clickhouse-connect`` speaks, to one user: the operator. One process owns one data folder; what it
-has acknowledged is on disk and survives ``kill -9`` of the process. It has no sessions, no roles, no external
-tables and no answer compression, and says so where a request asks for the first three.
+It speaks what ``clickhouse-connect`` speaks, to one user: the operator. One process owns one data folder;
+what it has acknowledged is on disk and survives ``kill -9`` of the process. It has no sessions, no roles and
+no external tables, and says so to a request that asks for them; answers are never compressed.
 
-    python -m infra.local.clickhouse_front --data DIR --port 18123 --user operator --password-file FILE
+``python -m infra.local.clickhouse_front`` takes everything from the settings; options can say otherwise.
 """
 
 from __future__ import annotations
@@ -35,15 +35,9 @@ from urllib.parse import parse_qsl, urlsplit
 import lz4.frame
 import zstandard
 
-from infra.local.clickhouse_engine import (
-    NOT_IMPLEMENTED,
-    STREAMED_FORMATS,
-    Answer,
-    Engine,
-    EngineError,
-    Options,
-    split_insert,
-)
+from config.settings import SettingsError, load, port_of
+from infra.local.clickhouse_engine import STREAMED_FORMATS, Answer, Engine, Options
+from infra.local.clickhouse_statements import NOT_IMPLEMENTED, RefusedError, split_insert, utf8
 
 AUTHENTICATION_FAILED = (516, "AUTHENTICATION_FAILED")
 HEAD_BYTES = 1 << 16
@@ -59,8 +53,8 @@ _DECODERS: dict[str, Callable[[], Any]] = {
 }
 # Parameters of the interface itself; every other one is a setting of the query.
 _INTERFACE = {
-    "query", "database", "default_format", "user", "password", "query_id", "quota_key", "client_protocol_version",
-    "session_id", "session_timeout", "session_check", "wait_end_of_query", "buffer_size",
+    "query", "database", "default_format", "user", "password", "query_id", "quota_key", "buffer_size",
+    "client_protocol_version", "session_id", "session_timeout", "session_check", "wait_end_of_query",
 }  # fmt: skip
 _NOT_HERE = {"role", "compress", "decompress"}
 
@@ -134,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.working():
             try:
                 self._answer(body, read_only=read_only)
-            except EngineError as error:
+            except RefusedError as error:
                 # The rest of the request is read first: a client still sending would never see the answer.
                 for _ in body:
                     pass
@@ -145,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         self._authenticate(query)
         if url.path != "/":
-            raise EngineError((0, "NOT_FOUND"), f"There is no handle {url.path}")
+            raise RefusedError((0, "NOT_FOUND"), f"There is no handle {url.path}")
         encoding = self.headers.get("Content-Encoding", "")
         pieces = _decompressed(body, encoding) if encoding else body
         if self.headers.get_content_maintype() == "multipart":
@@ -155,6 +149,7 @@ class Handler(BaseHTTPRequestHandler):
         options = Options(
             database=query.get("database", self.headers.get("X-ClickHouse-Database", "")),
             settings=_settings(query),
+            parameters={k.removeprefix("param_"): v for k, v in query.items() if k.startswith("param_")},
             read_only=read_only,
         )
         text = _head(query.get("query", "").encode(), pieces)
@@ -162,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         if insert := split_insert(text):
             self._send_whole(engine.insert(insert, pieces, options), None)
             return
-        statement = engine.parse(_utf8(text + b"".join(pieces)))
+        statement = engine.parse(utf8(text + b"".join(pieces)))
         asked = query.get("default_format", self.headers.get("X-ClickHouse-Format", "TabSeparated"))
         output = statement.format or asked
         streamed = statement.has_rows and output in STREAMED_FORMATS and query.get("wait_end_of_query") != "1"
@@ -173,7 +168,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send_whole(answer, output if statement.has_rows else None)
 
     def _authenticate(self, query: Mapping[str, str]) -> None:
-        """Raise 516 unless the request carries the operator's name and password, however ClickHouse allows it."""
+        """Raise 516 unless the operator's name and password are there, in any way ClickHouse accepts them."""
         user, password = self.headers.get("X-ClickHouse-User"), self.headers.get("X-ClickHouse-Key", "")
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if user is None and scheme.lower() == "basic":
@@ -186,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
         expected_user, expected_password = self.server.credential
         known = hmac.compare_digest(user.encode(), expected_user)
         if not hmac.compare_digest(password.encode(), expected_password) or not known:
-            raise EngineError(
+            raise RefusedError(
                 AUTHENTICATION_FAILED,
                 f"{user}: Authentication failed: password is incorrect, or there is no user with such name.",
             )
@@ -204,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             for piece in answer.pieces:
                 self._chunk(piece)
-        except EngineError as error:
+        except RefusedError as error:
             message = self._message(error)
             self._chunk(
                 f"\r\n__exception__\r\n{tag}\r\n{message}{len(message)} {tag}\r\n__exception__\r\n".encode()
@@ -217,7 +212,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
             self.wfile.write(b"\r\n")
 
-    def _refuse(self, error: EngineError) -> None:
+    def _refuse(self, error: RefusedError) -> None:
         headers = {
             "Content-Type": "text/plain; charset=UTF-8",
             "X-ClickHouse-Exception-Code": str(error.code),
@@ -225,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
         status = 404 if error.code == 0 else _HTTP_STATUS.get(error.code, 500)
         self._send(status, headers, self._message(error).encode())
 
-    def _message(self, error: EngineError) -> str:
+    def _message(self, error: RefusedError) -> str:
         version = self.server.engine.version
         return f"Code: {error.code}. DB::Exception: {error} ({error.name}) (version {version})\n"
 
@@ -279,7 +274,7 @@ def _exactly(source: BufferedIOBase, size: int) -> bytes:
 def _decompressed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     """Undo ``Content-Encoding``; clients send one complete frame per block, so frames follow one another."""
     if encoding not in _DECODERS:
-        raise EngineError(NOT_IMPLEMENTED, f"Unknown compression method: {encoding}")
+        raise RefusedError(NOT_IMPLEMENTED, f"Unknown compression method: {encoding}")
     decoder = _DECODERS[encoding]()
     for piece in pieces:
         rest = piece
@@ -289,12 +284,14 @@ def _decompressed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
             try:
                 yield decoder.decompress(rest)
             except (RuntimeError, zlib.error, zstandard.ZstdError) as error:
-                raise EngineError(
+                raise RefusedError(
                     (354, "INFLATE_FAILED"), f"Cannot decompress {encoding}: {error}"
                 ) from error
             rest = (decoder.unused_data or b"") if decoder.eof else b""
     if not decoder.eof:
-        raise EngineError((354, "INFLATE_FAILED"), f"Cannot decompress {encoding}: the last frame is cut off")
+        raise RefusedError(
+            (354, "INFLATE_FAILED"), f"Cannot decompress {encoding}: the last frame is cut off"
+        )
 
 
 def _form(headers: Message, content: bytes) -> dict[str, str]:
@@ -304,18 +301,19 @@ def _form(headers: Message, content: bytes) -> dict[str, str]:
     for part in BytesParser().parsebytes(head + content).walk():
         name = part.get_param("name", header="Content-Disposition")
         if part.get_filename() is not None:
-            raise EngineError(NOT_IMPLEMENTED, "External tables are not supported here")
+            raise RefusedError(NOT_IMPLEMENTED, "External tables are not supported here")
         if isinstance(name, str):
             value = part.get_payload(decode=True)
-            fields[name] = _utf8(value) if isinstance(value, bytes) else ""
+            fields[name] = utf8(value) if isinstance(value, bytes) else ""
     return fields
 
 
 def _settings(query: Mapping[str, str]) -> dict[str, str]:
     for name in sorted(_NOT_HERE & query.keys()):
         if query[name] not in ("", "0"):
-            raise EngineError(NOT_IMPLEMENTED, f"The parameter {name} is not supported here")
-    return {name: value for name, value in query.items() if name not in _INTERFACE | _NOT_HERE}
+            raise RefusedError(NOT_IMPLEMENTED, f"The parameter {name} is not supported here")
+    other = _INTERFACE | _NOT_HERE
+    return {name: v for name, v in query.items() if name not in other and not name.startswith("param_")}
 
 
 def _head(query: bytes, pieces: Iterator[bytes]) -> bytes:
@@ -325,13 +323,6 @@ def _head(query: bytes, pieces: Iterator[bytes]) -> bytes:
     while len(text) - start < HEAD_BYTES and (piece := next(pieces, None)) is not None:
         text += piece
     return text
-
-
-def _utf8(text: bytes) -> str:
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        raise EngineError((62, "SYNTAX_ERROR"), "The statement is not UTF-8") from None
 
 
 def _lock(data: Path) -> int:
@@ -346,32 +337,41 @@ def _lock(data: Path) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="clickhouse_front", description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder owned by this process")
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 picks a free one")
-    parser.add_argument("--user", required=True)
-    parser.add_argument("--password-file", type=Path, required=True)
+    settings = load()
+    clickhouse = settings.clickhouse
+    parser = argparse.ArgumentParser(prog="clickhouse_front", description="Defaults come from the settings.")
+    parser.add_argument("--data", type=Path, default=settings.run_dir / "clickhouse", help="folder to own")
+    parser.add_argument(
+        "--port", type=int, default=port_of(clickhouse.url), help="on 127.0.0.1; 0: a free one"
+    )
+    parser.add_argument("--user", default=clickhouse.user)
+    parser.add_argument("--password-file", type=Path, help="its first line is the operator's password")
     parser.add_argument("--memory-mb", type=int, default=2048, help="bound for all queries together")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.password = clickhouse.password
+    if arguments.password_file:
+        arguments.password = arguments.password_file.read_text(encoding="utf-8").strip()
+    if not arguments.password:
+        raise SettingsError("the operator needs a password: set clickhouse.password_file or --password-file")
+    return arguments
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests being worked on."""
-    arguments = _arguments()
     try:
-        password = arguments.password_file.read_text(encoding="utf-8").strip()
+        arguments = _arguments()
+    except SettingsError as error:
+        sys.exit(f"clickhouse front: {error}")
     except OSError as error:
-        sys.exit(f"clickhouse front: {arguments.password_file}: {error.strerror}")
-    if not password:
-        sys.exit(f"clickhouse front: {arguments.password_file} is empty; the operator needs a password")
+        sys.exit(f"clickhouse front: {error.filename}: {error.strerror}")
     data = arguments.data.resolve()
     _lock(data)
     # The engine would obey a config.xml of the working directory.
     os.chdir(data)
     try:
         engine = Engine(data, arguments.memory_mb)
-        front = Front(arguments.port, engine, arguments.user, password)
-    except EngineError as error:
+        front = Front(arguments.port, engine, arguments.user, arguments.password)
+    except RefusedError as error:
         sys.exit(f"clickhouse front: {data}: {error}")
     except OSError as error:
         sys.exit(f"clickhouse front: 127.0.0.1:{arguments.port}: {error.strerror}")
