@@ -109,6 +109,7 @@ class Local:
     registry_heap_mb: int = at_least(64, 256)
     jobmanager_process_mb: int = at_least(800, 1024)
     taskmanager_process_mb: int = at_least(1024, 3072)
+    clickhouse_memory_mb: int = at_least(256, 1024)
     taskmanager_slots: int = at_least(1, 4)
     heartbeat_timeout_ms: int = at_least(1000, 8000)
     """After this long without a sign of life Flink gives a TaskManager up."""
