@@ -1,0 +1,1 @@
+"""The attribution job; its contract is in README.md."""

@@ -1,0 +1,74 @@
+"""How a job is run: on which cluster, with which checkpoints, jars and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from pyflink.common import Configuration
+
+from config.settings import Settings
+
+MAX_PARALLELISM = 128
+"""Number of key groups. State can never be spread wider, and the number cannot change while there is state."""
+
+
+def configuration(
+    settings: Settings, name: str, *, restore: str | None = None, parameters: Mapping[str, str] | None = None
+) -> Configuration:
+    """Everything Flink needs to know of a job besides what it does.
+
+    Args:
+        name: The job's name, and the name of its folder of checkpoints.
+        restore: URI of the savepoint or retained checkpoint to begin from; None begins with empty state.
+        parameters: What the job's Java functions can ask for.
+    """
+    cluster = urlsplit(settings.flink.rest_url)
+    options = {
+        "execution.target": "remote",
+        "execution.attached": "false",
+        "rest.address": cluster.hostname or "",
+        "rest.port": str(cluster.port),
+        "pipeline.name": name,
+        "pipeline.jars": ";".join(jar.as_uri() for jar in (settings.attribution_jar, *settings.flink_jars)),
+        "pipeline.max-parallelism": str(MAX_PARALLELISM),
+        "pipeline.object-reuse": "true",
+        "pipeline.global-job-parameters": _flink_map(parameters or {}),
+        "parallelism.default": str(settings.flink.parallelism),
+        **_state(settings, name),
+        **(_recovery(restore) if restore else {}),
+    }
+    result = Configuration()
+    for key, value in options.items():
+        result.set_string(key, value)
+    return result
+
+
+def _state(settings: Settings, name: str) -> dict[str, str]:
+    return {
+        "state.backend.type": settings.flink.state_backend,
+        "table.exec.state.ttl": "0 ms",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.interval": f"{settings.flink.checkpoint_interval_ms} ms",
+        "execution.checkpointing.dir": f"{settings.flink.checkpoint_dir}/{name}",
+        "execution.checkpointing.savepoint-dir": settings.flink.savepoint_dir,
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.incremental": str(settings.flink.state_backend == "rocksdb").lower(),
+        # A checkpoint that fails is tried again; only the last good one counts.
+        "execution.checkpointing.tolerable-failed-checkpoints": "10",
+    }
+
+
+def _recovery(path: str) -> dict[str, str]:
+    # A retained checkpoint has served once the next one is complete; a savepoint is the operator's to delete.
+    is_checkpoint = PurePosixPath(path).name.startswith("chk-")
+    return {
+        "execution.state-recovery.path": path,
+        "execution.state-recovery.claim-mode": "CLAIM" if is_checkpoint else "NO_CLAIM",
+    }
+
+
+def _flink_map(entries: Mapping[str, str]) -> str:
+    """Flink's text form of a map; quotes allow for colons and commas in the values."""
+    return ",".join(f"{key}:" + "'" + value.replace("'", "''") + "'" for key, value in entries.items())

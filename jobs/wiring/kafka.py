@@ -1,0 +1,133 @@
+"""The tables that stand for topics: what the jobs read and write, with the formats of ``schemas/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from config.settings import Settings
+from schemas import avro_text
+
+ATTRIBUTION_GROUP = "livelift-attribution"
+"""Consumer group of the attribution job; its committed offsets say what has been flushed to the slots topic."""
+
+SCORECARD_GROUP = "livelift-scorecard"
+
+SLOTS_TOPIC = "livelift-internal.slots"
+DEFINITIONS_TOPIC = "livelift-internal.definitions"
+HEARTBEAT_TOPIC = "livelift-internal.heartbeat"
+
+RECEIVED_TOPICS = r"(livelift\.[a-z0-9-]{1,40}\.(assignments|outcomes))|(livelift-internal\.heartbeat)"
+"""Every tenant's topics, and the heartbeat, which moves time while they are silent."""
+
+SLOT_KEY = (
+    ("kind", "STRING"),
+    ("tenant_id", "STRING"),
+    ("experiment_id", "STRING"),
+    ("config_version", "INT"),
+    ("variant_id", "STRING"),
+    ("metric_id", "STRING"),
+    ("segment", "STRING"),
+    ("cohort", "BIGINT"),
+    ("unit_class", "STRING"),
+    ("region", "STRING"),
+)
+SLOT_VALUE = (
+    ("n", "BIGINT"),
+    ("sums", "BYTES"),
+    ("as_of", "BIGINT"),
+    ("updates", "BIGINT"),
+    ("version", "BIGINT"),
+)
+
+
+def received(settings: Settings) -> str:
+    """``received``: the raw records of all tenants from the beginning of their topics, and of topics yet to come.
+
+    Time is append time. A partition without records for ``idle_timeout_ms`` does not hold it back.
+    """
+    columns = """
+        unit_key BYTES,
+        record_value BYTES,
+        topic STRING NOT NULL METADATA VIRTUAL,
+        `partition` INT NOT NULL METADATA VIRTUAL,
+        `offset` BIGINT NOT NULL METADATA VIRTUAL,
+        append_time TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
+        WATERMARK FOR append_time AS append_time"""
+    options = {
+        "connector": "kafka",
+        "topic-pattern": RECEIVED_TOPICS,
+        "scan.topic-partition-discovery.interval": "5 s",
+        "scan.startup.mode": "earliest-offset",
+        "scan.watermark.idle-timeout": f"{settings.attribution.idle_timeout_ms} ms",
+        "properties.group.id": ATTRIBUTION_GROUP,
+        "key.format": "raw",
+        "key.fields": "unit_key",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+    }
+    return table("received", columns, _kafka(settings) | options)
+
+
+def slots_written(settings: Settings) -> str:
+    """``slots`` to write: the newest content of each slot replaces the one before."""
+    keys = ", ".join(name for name, _ in SLOT_KEY)
+    columns = f"{_slot_columns()}, PRIMARY KEY ({keys}) NOT ENFORCED"
+    options = {"connector": "upsert-kafka", "topic": SLOTS_TOPIC, "key.format": "json"}
+    return table("slots", columns, _kafka(settings) | options | _value_avro(settings, "Slot"))
+
+
+def slots_read(settings: Settings) -> str:
+    """``slots`` to read: every record of the slots topic from its beginning, and where in its log it was."""
+    columns = f"""{_slot_columns()},
+        source_partition INT NOT NULL METADATA FROM 'partition' VIRTUAL,
+        source_offset BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL"""
+    options = {
+        "connector": "kafka",
+        "topic": SLOTS_TOPIC,
+        "scan.startup.mode": "earliest-offset",
+        "properties.group.id": SCORECARD_GROUP,
+        "key.format": "json",
+        "key.fields": ";".join(name for name, _ in SLOT_KEY),
+    }
+    return table("slots", columns, _kafka(settings) | options | _value_avro(settings, "Slot"))
+
+
+def definitions_read(settings: Settings) -> str:
+    """``definitions`` to read: every published definition from the first, as its JSON text."""
+    options = {
+        "connector": "kafka",
+        "topic": DEFINITIONS_TOPIC,
+        "scan.startup.mode": "earliest-offset",
+        "properties.group.id": SCORECARD_GROUP,
+        "format": "raw",
+    }
+    return table("definitions", "definition STRING", _kafka(settings) | options)
+
+
+def table(name: str, columns: str, options: Mapping[str, str]) -> str:
+    """The statement that makes a table known for the length of a session."""
+    listed = ",\n".join(f"    {_quoted(key)} = {_quoted(value)}" for key, value in options.items())
+    return f"CREATE TEMPORARY TABLE {name} (\n        {columns.strip()}\n) WITH (\n{listed}\n)"
+
+
+def avro(settings: Settings, record: str) -> dict[str, str]:
+    """The options of a format that reads and writes an Avro record of ``schemas/avro`` through the registry."""
+    return {"url": settings.registry.url, "subject": record, "schema": avro_text(record)}
+
+
+def _kafka(settings: Settings) -> dict[str, str]:
+    return {"properties.bootstrap.servers": settings.kafka.bootstrap}
+
+
+def _value_avro(settings: Settings, record: str) -> dict[str, str]:
+    options = {f"value.avro-confluent.{name}": value for name, value in avro(settings, record).items()}
+    return {"value.format": "avro-confluent", "value.fields-include": "EXCEPT_KEY"} | options
+
+
+def _slot_columns() -> str:
+    keys = [f"{name} {kind} NOT NULL" for name, kind in SLOT_KEY]
+    return ", ".join(keys + [f"{name} {kind}" for name, kind in SLOT_VALUE])
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

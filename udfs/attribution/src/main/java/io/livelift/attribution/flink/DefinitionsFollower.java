@@ -1,0 +1,189 @@
+package io.livelift.attribution.flink;
+
+import io.livelift.attribution.Definition;
+import io.livelift.attribution.DefinitionBook;
+import io.livelift.attribution.DefinitionReader;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.Consumer;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The definitions topic as a book: everything that was on it when the task started, and what came since.
+ *
+ * <p>Definitions never change, so nothing is read while all that is asked for is known. An unknown one makes the asking
+ * task take what has arrived, without waiting for the broker; {@link #catchUp} waits. There is no thread, because Flink
+ * closes no function of this kind and a thread would outlive the job. All tasks of a job in one process share one
+ * follower and its connection, which live as long as the job's class loader.
+ *
+ * <p>Records that are no definitions are passed over and logged: one of them must not stop every tenant.
+ */
+final class DefinitionsFollower implements DefinitionBook {
+    private static final Logger LOG = LoggerFactory.getLogger(DefinitionsFollower.class);
+    private static final Map<String, DefinitionsFollower> FOLLOWERS = new HashMap<>();
+
+    /** How long the broker may be away before the task fails and Flink starts it again. */
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+    private static final Duration A_WHILE = Duration.ofMillis(100);
+
+    /** So often at most an unknown definition makes a task look, or a flood of such records would do nothing else. */
+    private static final long LOOK_NANOS = Duration.ofMillis(20).toNanos();
+
+    private final Map<String, Definition> definitions = new ConcurrentHashMap<>();
+    private final ReentrantLock reading = new ReentrantLock();
+    private final Consumer<byte[], byte[]> consumer;
+    private final List<TopicPartition> partitions;
+    private volatile long lookedAt = System.nanoTime();
+    private long caughtUpTo = Long.MIN_VALUE;
+
+    /**
+     * The follower of a topic, caught up with what is on it now.
+     *
+     * @throws RuntimeException if the topic is not there or the broker cannot be reached for 30 s
+     */
+    static DefinitionsFollower of(String bootstrap, String topic) {
+        synchronized (FOLLOWERS) {
+            DefinitionsFollower follower = FOLLOWERS.get(bootstrap + "/" + topic);
+            if (follower == null) {
+                follower = new DefinitionsFollower(consumer(bootstrap), topic);
+                FOLLOWERS.put(bootstrap + "/" + topic, follower);
+            } else {
+                follower.readToEnd();
+            }
+            return follower;
+        }
+    }
+
+    private static Consumer<byte[], byte[]> consumer(String bootstrap) {
+        Properties properties = new Properties();
+        properties.setProperty("bootstrap.servers", bootstrap);
+        properties.setProperty("client.id", "livelift-attribution-definitions");
+        properties.setProperty("auto.offset.reset", "earliest");
+        properties.setProperty("enable.auto.commit", "false");
+        properties.setProperty("allow.auto.create.topics", "false");
+        properties.setProperty("default.api.timeout.ms", String.valueOf(PATIENCE.toMillis()));
+        properties.setProperty("auto.include.jmx.reporter", "false");
+        properties.setProperty("metric.reporters", "");
+        return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    /** Reads the topic to its end; for tests, with a consumer of their own. */
+    DefinitionsFollower(Consumer<byte[], byte[]> consumer, String topic) {
+        this.consumer = consumer;
+        try {
+            partitions = consumer.partitionsFor(topic).stream()
+                    .map(partition -> new TopicPartition(topic, partition.partition()))
+                    .toList();
+            if (partitions.isEmpty()) {
+                throw new IllegalStateException("topic " + topic + " does not exist");
+            }
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            readToEnd();
+        } catch (RuntimeException e) {
+            consumer.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public Definition find(String tenantId, String experimentId, int configVersion) {
+        String key = key(tenantId, experimentId, configVersion);
+        Definition definition = definitions.get(key);
+        if (definition != null || !look()) {
+            return definition;
+        }
+        return definitions.get(key);
+    }
+
+    /**
+     * Makes sure that every definition appended up to a moment is in the book. Asks the broker once for each moment, and
+     * not at all for earlier ones.
+     *
+     * @throws RuntimeException if the broker cannot be reached for 30 s
+     */
+    void catchUp(long appendTimeMs) {
+        reading.lock();
+        try {
+            if (appendTimeMs > caughtUpTo) {
+                readToEnd();
+                caughtUpTo = appendTimeMs;
+            }
+        } finally {
+            reading.unlock();
+        }
+    }
+
+    /** Takes what has arrived, if it is time to and no other task is about it; false if it did not. */
+    private boolean look() {
+        if (System.nanoTime() - lookedAt < LOOK_NANOS || !reading.tryLock()) {
+            return false;
+        }
+        try {
+            lookedAt = System.nanoTime();
+            take(Duration.ZERO);
+            return true;
+        } finally {
+            reading.unlock();
+        }
+    }
+
+    private void readToEnd() {
+        reading.lock();
+        try {
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+            long deadline = System.nanoTime() + PATIENCE.toNanos();
+            while (isBehind(ends)) {
+                if (System.nanoTime() > deadline) {
+                    throw new IllegalStateException("the definitions up to " + ends + " could not be read in " + PATIENCE);
+                }
+                take(A_WHILE);
+            }
+        } finally {
+            reading.unlock();
+        }
+    }
+
+    private boolean isBehind(Map<TopicPartition, Long> ends) {
+        return ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue());
+    }
+
+    private void take(Duration patience) {
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(patience)) {
+            try {
+                if (record.value() != null) {
+                    add(DefinitionReader.read(record.value(), record.timestamp()));
+                }
+            } catch (RuntimeException e) {
+                LOG.error(
+                        "passed over {}-{}@{}, which is no definition",
+                        record.topic(),
+                        record.partition(),
+                        record.offset(),
+                        e);
+            }
+        }
+    }
+
+    private void add(Definition definition) {
+        String key = key(definition.tenantId(), definition.experimentId(), definition.configVersion());
+        // The first of its key stands: the content never changes, but a later copy has a later append time.
+        definitions.putIfAbsent(key, definition);
+    }
+
+    /** Unambiguous because a tenant's id holds no slash and a version is digits only. */
+    private static String key(String tenantId, String experimentId, int configVersion) {
+        return tenantId + "/" + configVersion + "/" + experimentId;
+    }
+}

@@ -1,0 +1,97 @@
+package io.livelift.attribution.flink;
+
+import io.livelift.attribution.SumDelta;
+import java.io.IOException;
+import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
+import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
+import org.apache.flink.api.common.typeutils.base.TypeSerializerSingleton;
+import org.apache.flink.core.memory.DataInputView;
+import org.apache.flink.core.memory.DataOutputView;
+
+/**
+ * Writes a running total into state and between tasks: one byte with the form's version, two with the length, then the
+ * wire form of {@link SumDelta}.
+ *
+ * <p>The class's name is in savepoints and in the compiled plan; a new form gets a new version byte, not a new class.
+ */
+public final class SumDeltaSerializer extends TypeSerializerSingleton<SumDelta> {
+    private static final int VERSION = 1;
+
+    @Override
+    public boolean isImmutableType() {
+        return false;
+    }
+
+    @Override
+    public SumDelta createInstance() {
+        return new SumDelta();
+    }
+
+    @Override
+    public SumDelta copy(SumDelta from) {
+        SumDelta copy = new SumDelta();
+        copy.add(from);
+        return copy;
+    }
+
+    @Override
+    public SumDelta copy(SumDelta from, SumDelta reuse) {
+        return copy(from);
+    }
+
+    @Override
+    public int getLength() {
+        return -1;
+    }
+
+    @Override
+    public void serialize(SumDelta total, DataOutputView target) throws IOException {
+        byte[] sums = total.toBytes();
+        target.writeByte(VERSION);
+        target.writeShort(sums.length);
+        target.write(sums);
+    }
+
+    /** @throws IOException if a later version wrote the bytes */
+    @Override
+    public SumDelta deserialize(DataInputView source) throws IOException {
+        byte[] sums = new byte[readHead(source)];
+        source.readFully(sums);
+        SumDelta total = new SumDelta();
+        total.add(sums);
+        return total;
+    }
+
+    @Override
+    public SumDelta deserialize(SumDelta reuse, DataInputView source) throws IOException {
+        return deserialize(source);
+    }
+
+    @Override
+    public void copy(DataInputView source, DataOutputView target) throws IOException {
+        int length = readHead(source);
+        target.writeByte(VERSION);
+        target.writeShort(length);
+        target.write(source, length);
+    }
+
+    private static int readHead(DataInputView source) throws IOException {
+        int version = source.readUnsignedByte();
+        if (version != VERSION) {
+            throw new IOException("sums in form " + version + ", which this version cannot read");
+        }
+        return source.readUnsignedShort();
+    }
+
+    @Override
+    public TypeSerializerSnapshot<SumDelta> snapshotConfiguration() {
+        return new Snapshot();
+    }
+
+    /** Says that every version of this serializer reads every earlier form. */
+    public static final class Snapshot extends SimpleTypeSerializerSnapshot<SumDelta> {
+        public Snapshot() {
+            super(SumDeltaSerializer::new);
+        }
+    }
+}
