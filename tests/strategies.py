@@ -66,7 +66,7 @@ VALUES = (
         -7.0,
         123456.789012,
     ),
-    *(9e9, -9e9, 8_999_999_999.999999, 5e-324),
+    *(9e9, 9e9, 9e9, -9e9, 8_999_999_999.999999, 5e-324),
 )
 BAD_VALUES = (float("nan"), float("inf"), float("-inf"), 9_000_000_000.000002, -9_000_000_000.000002)
 WEIGHTS = (1.0, 1.0, 0.0, -0.0, 2.5, 1e-6, 5e-7, 9e9)
@@ -249,6 +249,7 @@ def histories(draw: DrawFn, *, most_events: int = 20) -> History:
             case 19:
                 event = draw(spoiled(event))
                 value = encode(event)
+                key = draw(st.sampled_from((key, event.unit_id.encode())))
             case 18:
                 value = draw(garbled(event))
             case 17:
