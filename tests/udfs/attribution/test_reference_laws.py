@@ -52,7 +52,7 @@ def test_any_split_of_the_units_adds_up_to_the_whole(history: History, random: R
 @settings(max_examples=HISTORIES, deadline=None)
 @given(histories())
 def test_everything_sent_twice_gives_the_same_slots(history: History) -> None:
-    """Each copy comes right behind: what was accepted is now a duplicate, what was refused is refused again."""
+    """Each copy comes right behind: what was accepted is now a duplicate, the refused is refused again."""
     doubled = [
         replace(record, offset=2 * record.offset + copy) for record in received_in(history) for copy in (0, 1)
     ]
