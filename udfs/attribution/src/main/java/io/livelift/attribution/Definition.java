@@ -98,8 +98,8 @@ public final class Definition {
     }
 
     /** The ordinal of the variant a slice names, or -1. */
-    public int variantOrdinal(byte[] buffer, int from, int to) {
-        return ordinal(variants, buffer, from, to);
+    int variantOrdinal(Slice variantId) {
+        return ordinal(variants, variantId);
     }
 
     public int metricCount() {
@@ -115,13 +115,13 @@ public final class Definition {
     }
 
     /** The dimension a slice names, or -1. */
-    public int dimensionOrdinal(byte[] buffer, int from, int to) {
-        return ordinal(dimensions, buffer, from, to);
+    int dimensionOrdinal(Slice name) {
+        return ordinal(dimensions, name);
     }
 
     /** The ordinal of a value of a dimension; that of {@code __other__} for one that is not listed. */
-    public int valueOrdinal(int dimension, byte[] buffer, int from, int to) {
-        int listed = ordinal(values[dimension], buffer, from, to);
+    int valueOrdinal(int dimension, Slice value) {
+        int listed = ordinal(values[dimension], value);
         return listed < 0 ? values[dimension].length : listed;
     }
 
@@ -130,9 +130,9 @@ public final class Definition {
         return segments[dimension][valueOrdinal];
     }
 
-    private static int ordinal(Utf8[] among, byte[] buffer, int from, int to) {
+    private static int ordinal(Utf8[] among, Slice wanted) {
         for (int i = 0; i < among.length; i++) {
-            if (among[i].matches(buffer, from, to)) {
+            if (among[i].matches(wanted)) {
                 return i;
             }
         }

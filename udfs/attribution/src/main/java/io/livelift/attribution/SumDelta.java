@@ -58,11 +58,6 @@ public final class SumDelta {
         add(words, 3 * sum, low, high, high >> 63);
     }
 
-    /** Takes a number of 128 bits out of one sum; fails as {@link #add(byte[])} does. */
-    void subtract(int sum, long high, long low) {
-        subtract(words, 3 * sum, low, high, high >> 63);
-    }
-
     /** Back to all zero. */
     public void clear() {
         Arrays.fill(words, 0);

@@ -14,8 +14,8 @@ public final class Utf8 {
     }
 
     /** Whether the slice holds exactly this string. */
-    public boolean matches(byte[] buffer, int from, int to) {
-        return Arrays.equals(bytes, 0, bytes.length, buffer, from, to);
+    boolean matches(Slice slice) {
+        return Arrays.equals(bytes, 0, bytes.length, slice.buffer, slice.from, slice.to);
     }
 
     @Override
@@ -32,5 +32,47 @@ public final class Utf8 {
     @Override
     public String toString() {
         return string;
+    }
+
+    /**
+     * The number of code points of a slice, or -1 if it is not UTF-8 (as the Unicode standard has it: no surrogates, no
+     * overlong forms).
+     */
+    static int codePoints(Slice slice) {
+        byte[] buffer = slice.buffer;
+        int at = slice.from;
+        while (at < slice.to && buffer[at] >= 0) {
+            at++;
+        }
+        return at == slice.to ? slice.length() : codePointsFrom(slice, at);
+    }
+
+    private static int codePointsFrom(Slice slice, int start) {
+        byte[] buffer = slice.buffer;
+        int count = start - slice.from;
+        int at = start;
+        while (at < slice.to) {
+            int lead = buffer[at++] & 0xff;
+            count++;
+            if (lead < 0x80) {
+                continue;
+            }
+            int more = lead < 0xc2 ? -1 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : lead < 0xf5 ? 3 : -1;
+            if (more < 0 || at + more > slice.to) {
+                return -1;
+            }
+            int second = buffer[at] & 0xff;
+            boolean overlong = lead == 0xe0 && second < 0xa0 || lead == 0xf0 && second < 0x90;
+            boolean outside = lead == 0xed && second > 0x9f || lead == 0xf4 && second > 0x8f;
+            if (overlong || outside) {
+                return -1;
+            }
+            for (int i = 0; i < more; i++) {
+                if ((buffer[at++] & 0xc0) != 0x80) {
+                    return -1;
+                }
+            }
+        }
+        return count;
     }
 }

@@ -1,0 +1,176 @@
+package io.livelift.attribution;
+
+import java.util.Arrays;
+
+/**
+ * A unit's place in one experiment: its first exposure, its class and its totals. Reused; slices point into the state or
+ * the event it was read from.
+ *
+ * <p>As bytes: length of what follows; experiment, config version; variant, flags, assigned_at, append time, event id,
+ * the value of each dimension plus one; the totals. Ordinals are those of the definition.
+ */
+final class Place {
+    private static final int CROSSED = 1;
+    private static final int BOT = 2;
+
+    Definition definition;
+    int variant;
+    boolean crossed;
+    boolean bot;
+    long assignedAtMs;
+    long appendTimeMs;
+    /** The first exposure's event id as {@link EventIdCode} has it. */
+    final Slice eventId = new Slice();
+    /** By dimension: the ordinal of its value or {@link Definition#ABSENT}. */
+    int[] values = new int[4];
+
+    final Totals totals = new Totals();
+
+    private final Slice experimentId = new Slice();
+    private final ByteWriter ownEventId = new ByteWriter();
+    private final ByteWriter block = new ByteWriter();
+    private int blockEnd;
+
+    /** Reads where the next place ends and whose it is; its definition and the rest remain to be read. */
+    Slice openExperiment(ByteReader in) {
+        int length = in.count();
+        blockEnd = in.at + length;
+        in.bytes(experimentId, in.count());
+        return experimentId;
+    }
+
+    /** After {@link #openExperiment}: reads the version and finds the definition. */
+    void openDefinition(ByteReader in, DefinitionCache definitions, String tenantId) {
+        int configVersion = in.count();
+        definition = definitions.find(tenantId, experimentId, configVersion);
+        if (definition == null) {
+            throw new IllegalStateException("the definition " + tenantId + "/" + experimentId + "/" + configVersion
+                    + " of a counted exposure is no longer known");
+        }
+    }
+
+    /** After {@link #openDefinition}: reads all the rest. */
+    void readRest(ByteReader in, long baseMs) {
+        variant = in.count();
+        int flags = in.u8();
+        crossed = (flags & CROSSED) != 0;
+        bot = (flags & BOT) != 0;
+        assignedAtMs = baseMs + in.signed();
+        appendTimeMs = assignedAtMs + in.signed();
+        EventIdCode.pass(in, eventId);
+        reserveValues();
+        for (int i = 0; i < definition.dimensionCount(); i++) {
+            values[i] = in.count() - 1;
+        }
+        totals.readFrom(in, definition.metricCount());
+    }
+
+    /** Where the opened place ends. */
+    int end() {
+        return blockEnd;
+    }
+
+    /** Moves behind the opened place, however much of it was read. */
+    void leave(ByteReader in) {
+        in.at = blockEnd;
+    }
+
+    /** Makes an accepted assignment the first exposure; class and totals remain to be set. */
+    void expose(Definition newDefinition, int newVariant, Event event, long newAppendTimeMs) {
+        definition = newDefinition;
+        experimentId.set(event.experimentId.buffer, event.experimentId.from, event.experimentId.to);
+        variant = newVariant;
+        assignedAtMs = event.timeMs;
+        appendTimeMs = newAppendTimeMs;
+        ownEventId.clear();
+        EventIdCode.write(event.eventId, ownEventId);
+        eventId.set(ownEventId.buffer, 0, ownEventId.length);
+        reserveValues();
+        Arrays.fill(values, 0, definition.dimensionCount(), Definition.ABSENT);
+        for (int i = 0; i < event.attributeCount; i++) {
+            int dimension = definition.dimensionOrdinal(event.attributeName(i));
+            if (dimension >= 0) {
+                values[dimension] = definition.valueOrdinal(dimension, event.attributeValue(i));
+            }
+        }
+    }
+
+    /** Makes this the same as another place. */
+    void copyFrom(Place other) {
+        definition = other.definition;
+        experimentId.set(other.experimentId.buffer, other.experimentId.from, other.experimentId.to);
+        variant = other.variant;
+        crossed = other.crossed;
+        bot = other.bot;
+        assignedAtMs = other.assignedAtMs;
+        appendTimeMs = other.appendTimeMs;
+        eventId.set(other.eventId.buffer, other.eventId.from, other.eventId.to);
+        reserveValues();
+        System.arraycopy(other.values, 0, values, 0, definition.dimensionCount());
+        totals.copyFrom(other.totals);
+    }
+
+    private void reserveValues() {
+        if (values.length < definition.dimensionCount()) {
+            values = new int[definition.dimensionCount()];
+        }
+    }
+
+    /** Whether an assignment comes before this first exposure. */
+    boolean isAfter(Event event) {
+        if (event.timeMs != assignedAtMs) {
+            return event.timeMs < assignedAtMs;
+        }
+        Slice id = event.eventId;
+        byte[] own = EventIdCode.decode(eventId);
+        return Arrays.compareUnsigned(id.buffer, id.from, id.to, own, 0, own.length) < 0;
+    }
+
+    String variantId() {
+        return definition.variant(variant);
+    }
+
+    String unitClass() {
+        return bot ? "bot" : crossed ? "crossed" : "clean";
+    }
+
+    /**
+     * Adds an outcome to every metric it counts for (contract, rules 3, 4 and 7).
+     *
+     * @return whether it counts for the metric at all
+     */
+    boolean add(int metric, StoredOutcome outcome, long retentionMs) {
+        if (appendTimeMs - outcome.appendTimeMs > retentionMs) {
+            return false;
+        }
+        Metric rule = definition.metric(metric);
+        long since = outcome.occurredAtMs - assignedAtMs;
+        boolean counts = since >= rule.windowStartMs() && since < rule.windowEndMs();
+        boolean covers = since < 0 && since >= -definition.prePeriodMs();
+        if (counts) {
+            totals.add(metric, rule.kind(), false, outcome.valueMicros, outcome.weightMicros);
+        }
+        if (covers) {
+            totals.add(metric, rule.kind(), true, outcome.valueMicros, outcome.weightMicros);
+        }
+        return counts || covers;
+    }
+
+    void writeTo(ByteWriter out, long baseMs) {
+        block.clear();
+        block.unsigned(experimentId.length());
+        block.bytes(experimentId);
+        block.unsigned(definition.configVersion());
+        block.unsigned(variant);
+        block.u8((crossed ? CROSSED : 0) | (bot ? BOT : 0));
+        block.signed(assignedAtMs - baseMs);
+        block.signed(appendTimeMs - assignedAtMs);
+        block.bytes(eventId);
+        for (int i = 0; i < definition.dimensionCount(); i++) {
+            block.unsigned(values[i] + 1);
+        }
+        totals.writeTo(block);
+        out.unsigned(block.length);
+        out.bytes(block);
+    }
+}
