@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from udfs.stats import Allocation, Reason, SampleRatio, Undetermined, sample_ratio
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=2, max_size=5), st.data())
+def test_one_version_is_scipys_chi_square(counts, data):
+    weights = data.draw(st.lists(st.floats(0.1, 10.0), min_size=len(counts), max_size=len(counts)))
+    arms = [f"arm{number}" for number in range(len(counts))]
+    found = sample_ratio(
+        [Allocation(dict(zip(arms, counts, strict=True)), dict(zip(arms, weights, strict=True)))]
+    )
+    expected = [sum(counts) * weight / sum(weights) for weight in weights]
+    reference = stats.chisquare(counts, expected, sum_check=False)
+    assert isinstance(found, SampleRatio)
+    assert found.p_value == pytest.approx(reference.pvalue, rel=1e-9, abs=1e-300)
+    assert list(found.expected.values()) == pytest.approx(expected)
+
+
+def test_an_arm_of_weight_zero_takes_no_part_and_its_users_are_a_leak():
+    found = sample_ratio([Allocation({"a": 1000, "b": 1200, "old": 900}, {"a": 0.5, "b": 0.5, "old": 0.0})])
+    assert isinstance(found, SampleRatio)
+    assert found.p_value == pytest.approx(stats.chisquare([1000, 1200]).pvalue, rel=1e-12)
+    assert found.leaked == {"old": 900}
+    assert found.counts["old"] == 900
+    assert "old" not in found.expected
+
+
+def test_opposite_imbalances_of_two_versions_do_not_cancel():
+    equal = {"a": 1.0, "b": 1.0}
+    found = sample_ratio(
+        [Allocation({"a": 5300, "b": 4700}, equal), Allocation({"a": 4700, "b": 5300}, equal)]
+    )
+    assert isinstance(found, SampleRatio)
+    assert found.expected == {"a": 10000.0, "b": 10000.0}
+    assert found.degrees_of_freedom == 2
+    assert found.p_value < 1e-12
+
+
+def test_a_changed_allocation_is_expected_version_by_version():
+    found = sample_ratio(
+        [
+            Allocation({"a": 500, "b": 500}, {"a": 0.5, "b": 0.5}),
+            Allocation({"a": 200, "b": 800}, {"a": 1, "b": 4}),
+        ]
+    )
+    assert isinstance(found, SampleRatio)
+    assert found.expected == {"a": 700.0, "b": 1300.0}
+    assert (found.chi2, found.p_value) == (0.0, 1.0)
+
+
+def test_an_arm_without_any_user_counts_as_zero():
+    found = sample_ratio([Allocation({"a": 100}, {"a": 1, "b": 1})])
+    assert isinstance(found, SampleRatio)
+    assert found.chi2 == pytest.approx(100.0)
+
+
+def test_what_cannot_be_judged_says_why():
+    assert sample_ratio([Allocation({}, {"a": 1, "b": 1})]) == Undetermined(Reason.NO_UNITS)
+    assert sample_ratio([Allocation({"a": 9}, {"a": 1})]) == Undetermined(Reason.NO_ALLOCATION)
+    assert Allocation({"a": 9, "b": 2}, {"a": 1}).leaked == {"b": 2}
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_bad_counts_and_weights_are_refused_by_name(weight):
+    with pytest.raises(ValueError, match="weight of 'b'"):
+        Allocation({"a": 1}, {"a": 1.0, "b": weight})
+    with pytest.raises(ValueError, match="count of 'a' is -1"):
+        Allocation({"a": -1}, {"a": 1.0})

@@ -1,0 +1,107 @@
+"""Did users arrive in the shares the definition asks for? If not, the groups differ by more than it.
+
+Counts are of distinct users. Arms that should receive nobody take no part in the tests; users found in
+one are a leak, a finding of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from udfs.stats.outcome import Reason, Undetermined
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Users by variant under one config version, with the relative weights that version gave.
+
+    A variant absent from ``counts`` has 0 users; one absent from ``weights`` has weight 0.
+
+    Raises:
+        ValueError: A count is negative, or a weight is negative or not finite.
+    """
+
+    counts: Mapping[str, int]
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for variant, count in self.counts.items():
+            if count < 0:
+                raise ValueError(f"count of {variant!r} is {count}: it cannot be negative")
+        for variant, weight in self.weights.items():
+            if not (weight >= 0.0 and np.isfinite(weight)):
+                raise ValueError(f"weight of {variant!r} is {weight}: it must be finite and not negative")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Expected share of each variant with a weight; they sum to 1. Empty when no variant has one."""
+        total = sum(self.weights.values())
+        return {variant: weight / total for variant, weight in self.weights.items() if weight > 0.0}
+
+    @property
+    def leaked(self) -> dict[str, int]:
+        """Users in variants without weight, by variant."""
+        shares = self.shares
+        found = self.counts.items()
+        return {variant: count for variant, count in found if count > 0 and variant not in shares}
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """Observed against expected users.
+
+    Attributes:
+        counts: Users by variant over all versions, leaked ones too.
+        expected: Sum over versions of (users of the version in its weighted arms)·share.
+        chi2, degrees_of_freedom, p_value: Pearson's test, added over versions; valid for one look.
+        leaked: Users by variant in arms of weight 0; empty when all is well.
+    """
+
+    counts: Mapping[str, int]
+    expected: Mapping[str, float]
+    chi2: float
+    degrees_of_freedom: int
+    p_value: float
+    leaked: Mapping[str, int]
+
+
+def sample_ratio(allocations: Sequence[Allocation]) -> SampleRatio | Undetermined:
+    """Pearson's chi-square of users against the allocation, one look (Fabijan et al., KDD 2019, section 4).
+
+    Args:
+        allocations: One per config version. Statistics and degrees of freedom add over versions, so that
+            opposite imbalances cannot cancel.
+
+    Returns:
+        ``Undetermined(NO_ALLOCATION)`` when no version has two arms with weight, ``Undetermined(NO_UNITS)``
+        when those have no users; leaks are then found by ``Allocation.leaked``.
+    """
+    counts: dict[str, int] = {}
+    expected: dict[str, float] = {}
+    leaked: dict[str, int] = {}
+    chi2, degrees = 0.0, 0
+    judged = False
+    for allocation in allocations:
+        shares = allocation.shares
+        for variant, count in allocation.counts.items():
+            counts[variant] = counts.get(variant, 0) + count
+        for variant, count in allocation.leaked.items():
+            leaked[variant] = leaked.get(variant, 0) + count
+        users = sum(allocation.counts.get(variant, 0) for variant in shares)
+        for variant, share in shares.items():
+            expected[variant] = expected.get(variant, 0.0) + users * share
+        judged = judged or len(shares) > 1
+        if len(shares) < 2 or users == 0:
+            continue
+        degrees += len(shares) - 1
+        chi2 += sum(
+            (allocation.counts.get(variant, 0) - users * share) ** 2 / (users * share)
+            for variant, share in shares.items()
+        )
+    if degrees == 0:
+        return Undetermined(Reason.NO_UNITS if judged else Reason.NO_ALLOCATION)
+    return SampleRatio(counts, expected, chi2, degrees, float(special.chdtrc(degrees, chi2)), leaked)
