@@ -160,7 +160,9 @@ class Handler(BaseHTTPRequestHandler):
         statement = engine.parse(utf8(text + b"".join(pieces)))
         asked = query.get("default_format", self.headers.get("X-ClickHouse-Format", "TabSeparated"))
         output = statement.format or asked
-        streamed = statement.has_rows and output in STREAMED_FORMATS and query.get("wait_end_of_query") != "1"
+        streamed = (
+            statement.is_select and output in STREAMED_FORMATS and query.get("wait_end_of_query") != "1"
+        )
         answer = engine.run(statement, options, output, streamed=streamed)
         if streamed:
             self._send_pieces(answer, output)

@@ -16,7 +16,8 @@ UNKNOWN_SETTING = (115, "UNKNOWN_SETTING")
 
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _FORMAT = re.compile(r"^FORMAT (\w+)$", re.MULTILINE)
-_ROWS = re.compile(r"\(*(SELECT|WITH|FROM|SHOW|DESCRIBE|EXPLAIN|EXISTS|CHECK|KILL)\b")
+_SELECT = re.compile(r"\(*(SELECT|WITH|FROM)\b")
+_ROWS = re.compile(r"SHOW|DESCRIBE|EXPLAIN|EXISTS|CHECK|KILL")
 _FILES = re.compile(r"\b(INTO OUTFILE|FROM INFILE)\b")
 _SESSION = re.compile(r"(SET|USE|BEGIN|COMMIT|ROLLBACK|CREATE (OR REPLACE )?TEMPORARY)\b")
 _TOKEN = re.compile(
@@ -38,6 +39,7 @@ class Statement:
     """One statement that may run."""
 
     text: str
+    is_select: bool
     has_rows: bool
     format: str | None
     """The one it names itself."""
@@ -65,7 +67,9 @@ def statement_of(text: str, rendered: str) -> Statement:
         message = "There are no sessions here: give the database and the settings with each request"
         raise RefusedError(NOT_IMPLEMENTED, message)
     formats = _FORMAT.findall(bare)
-    return Statement(text, _ROWS.match(bare) is not None, formats[-1] if formats else None)
+    is_select = _SELECT.match(bare) is not None
+    has_rows = is_select or _ROWS.match(bare) is not None
+    return Statement(text, is_select, has_rows, formats[-1] if formats else None)
 
 
 def split_insert(text: bytes) -> Insert | None:
