@@ -92,7 +92,7 @@ def compiled(statements: StatementSet) -> str:
 def submit(tables: TableEnvironment, settings: Settings) -> str:
     """Start the job and return its id.
 
-    The compiled plan is what runs, so that the state's names are the plan's and a new start finds its state again.
+    The compiled plan is what runs: the state's names are the plan's, so a new start finds its state again.
     """
     plan = PlanReference.from_json_string(compiled(attribution(tables, settings)))
     client: Any = tables.load_plan(plan).execute().get_job_client()

@@ -11,7 +11,7 @@ from pyflink.common import Configuration
 from config.settings import Settings
 
 MAX_PARALLELISM = 128
-"""Number of key groups. State can never be spread wider, and the number cannot change while there is state."""
+"""Number of key groups: state cannot be spread wider, and the number cannot change while there is state."""
 
 
 def configuration(

@@ -8,7 +8,7 @@ from config.settings import Settings
 from schemas import avro_text
 
 ATTRIBUTION_GROUP = "livelift-attribution"
-"""Consumer group of the attribution job; its committed offsets say what has been flushed to the slots topic."""
+"""Consumer group of the attribution job: what lies before its committed offsets is in the slots topic."""
 
 SCORECARD_GROUP = "livelift-scorecard"
 
@@ -41,7 +41,7 @@ SLOT_VALUE = (
 
 
 def received(settings: Settings) -> str:
-    """``received``: the raw records of all tenants from the beginning of their topics, and of topics yet to come.
+    """``received``: the raw records of all tenants from the beginning, of topics yet to come too.
 
     Time is append time. A partition without records for ``idle_timeout_ms`` does not hold it back.
     """
@@ -111,7 +111,7 @@ def table(name: str, columns: str, options: Mapping[str, str]) -> str:
 
 
 def avro(settings: Settings, record: str) -> dict[str, str]:
-    """The options of a format that reads and writes an Avro record of ``schemas/avro`` through the registry."""
+    """The options of a format for an Avro record of ``schemas/avro``, known to the registry by its name."""
     return {"url": settings.registry.url, "subject": record, "schema": avro_text(record)}
 
 

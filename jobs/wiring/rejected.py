@@ -1,4 +1,4 @@
-"""The table that stands for the rejected topic: what takes no part in results, with its reason, place and bytes."""
+"""The table that stands for the rejected topic: records without part in results, with reason and bytes."""
 
 from __future__ import annotations
 

@@ -46,19 +46,14 @@ public final class SumDeltaSerializer extends TypeSerializerSingleton<SumDelta> 
 
     @Override
     public void serialize(SumDelta total, DataOutputView target) throws IOException {
-        byte[] sums = total.toBytes();
-        target.writeByte(VERSION);
-        target.writeShort(sums.length);
-        target.write(sums);
+        write(total.toBytes(), target);
     }
 
     /** @throws IOException if a later version wrote the bytes */
     @Override
     public SumDelta deserialize(DataInputView source) throws IOException {
-        byte[] sums = new byte[readHead(source)];
-        source.readFully(sums);
         SumDelta total = new SumDelta();
-        total.add(sums);
+        total.add(read(source));
         return total;
     }
 
@@ -69,18 +64,23 @@ public final class SumDeltaSerializer extends TypeSerializerSingleton<SumDelta> 
 
     @Override
     public void copy(DataInputView source, DataOutputView target) throws IOException {
-        int length = readHead(source);
-        target.writeByte(VERSION);
-        target.writeShort(length);
-        target.write(source, length);
+        write(read(source), target);
     }
 
-    private static int readHead(DataInputView source) throws IOException {
+    private static void write(byte[] sums, DataOutputView target) throws IOException {
+        target.writeByte(VERSION);
+        target.writeShort(sums.length);
+        target.write(sums);
+    }
+
+    private static byte[] read(DataInputView source) throws IOException {
         int version = source.readUnsignedByte();
         if (version != VERSION) {
             throw new IOException("sums in form " + version + ", which this version cannot read");
         }
-        return source.readUnsignedShort();
+        byte[] sums = new byte[source.readUnsignedShort()];
+        source.readFully(sums);
+        return sums;
     }
 
     @Override
