@@ -23,8 +23,8 @@ from confluent_kafka.cimpl import NewTopic
 from config.settings import Settings
 from schemas.events import EventKind
 
-TENANT_TOPIC = re.compile(r"(?:[a-z0-9-]+\.)?livelift\.([a-z0-9-]{1,40})\.(assignments|outcomes)")
-"""A tenant's topic, of this region or mirrored from another (with that region's prefix)."""
+TENANT_TOPIC = re.compile(r"livelift\.([a-z0-9-]{1,40})\.(assignments|outcomes)")
+"""A tenant's topic, as the attribution job subscribes to it."""
 
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # its stub has no types
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]

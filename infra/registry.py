@@ -57,7 +57,8 @@ class Registry:
         """
         if schema_id not in self._by_id:
             answer = self._request("GET", f"/schemas/ids/{schema_id}")
-            found = answer.status_code != httpx.codes.NOT_FOUND
+            # An id that is not even possible is refused with another 4xx than an unknown one.
+            found = not answer.is_client_error
             self._by_id[schema_id] = parsed(self._content(answer)["schema"]) if found else None
         schema = self._by_id[schema_id]
         if schema is None:

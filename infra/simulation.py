@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from config.settings import Settings
 from infra.definitions import publish
+from infra.pace import Pace
 from infra.producer import EventProducer
 from infra.scenario import Experiment, Scenario, Source, Tenant
 from schemas.events import EventKind
@@ -36,8 +36,8 @@ TYPICAL_DELAY_SECONDS = 12.0
 PRE_PERIOD_MS = 4 * DAY_MS
 """How far back outcomes before the exposure go; with a late unit's age still inside a horizon of 7 days."""
 OLDEST_LATE_UNIT_MS = 2 * DAY_MS
-PAUSE_SECONDS = 0.02
-"""How long the sender rests when it is ahead of the rate."""
+SHORTEST_PAUSE_SECONDS = 0.02
+"""How long the sender rests at least when it is ahead of the rate; many short rests cost more."""
 BOT_ACTIVITY = 20.0
 BEYOND_ALL_BOUNDS = 1e10
 NO_SUCH_VARIANT = "no-such-variant"
@@ -308,20 +308,18 @@ def run(
     publish(settings, [each.draft for each in experiments if each.defined_after_seconds == 0])
     later = [each for each in experiments if each.defined_after_seconds > 0]
     with EventProducer(settings) as producer:
-        began = time.monotonic()
-        allowed = 0
-        for index, sending in enumerate(simulation.sendings()):
-            while index >= allowed and not stop.is_set():
+        pace = Pace(simulation.scenario.rate)
+        for sending in simulation.sendings():
+            while (seconds_early := pace.seconds_early()) > 0 and not stop.is_set():
                 if progress is not None:
                     progress(simulation.counts)
-                stop.wait(PAUSE_SECONDS)
-                seconds = time.monotonic() - began
-                allowed = int(seconds * simulation.scenario.rate) + 1
-                while later and later[0].defined_after_seconds <= seconds:
+                while later and later[0].defined_after_seconds <= pace.seconds:
                     publish(settings, [later.pop(0).draft])
+                stop.wait(max(seconds_early, SHORTEST_PAUSE_SECONDS))
             if stop.is_set():
                 break
             _send(producer, sending)
+            pace.count()
         publish(settings, [each.draft for each in later])
     producer.delivery.raise_for_failures()
     if progress is not None:

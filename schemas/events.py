@@ -20,7 +20,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from schemas import avro_text
 from udfs.attribution.reference import Assignment, Outcome
 
-HEADER = struct.Struct(">bI")
+HEADER = struct.Struct(">bi")
 
 ParsedSchema = dict[str, Any]
 SchemaLookup = Callable[[int], ParsedSchema]

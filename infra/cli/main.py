@@ -10,7 +10,18 @@ import typer
 from config.settings import SettingsError
 from infra.cli.errors import CliError
 
-COMMANDS = ("stack",)
+COMMANDS = (
+    "stack",
+    "define",
+    "publish",
+    "simulate",
+    "wait",
+    "results",
+    "sql",
+    "verify",
+    "rejected",
+    "heartbeat",
+)
 """Modules of ``infra.cli`` in the order in which ``livelift --help`` lists their commands."""
 
 app = typer.Typer(

@@ -1,0 +1,25 @@
+"""Errors of the parts that commands use, as the one line a command refuses with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from infra.broker import BrokerError
+from infra.cli.errors import CliError
+from infra.clickhouse import DatabaseError
+from infra.definitions import DefinitionError
+from infra.registry import RegistryError
+from infra.scenario import ScenarioError
+from infra.waiting import NotThereError
+
+REFUSALS = (BrokerError, DatabaseError, DefinitionError, NotThereError, RegistryError, ScenarioError)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turns what is expected to go wrong into ``CliError``; anything else is a bug and shows as one."""
+    try:
+        yield
+    except REFUSALS as error:
+        raise CliError(str(error)) from error

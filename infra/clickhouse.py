@@ -1,0 +1,53 @@
+"""ClickHouse as the commands use it: one way to connect, errors in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+    from config.settings import Settings
+
+ANSWER_WITHIN_SECONDS = 60
+
+
+class DatabaseError(Exception):
+    """ClickHouse did not answer or refused; one line for people."""
+
+
+def connect(settings: Settings) -> Client:
+    """A client of the configured database, as the configured user.
+
+    Raises:
+        DatabaseError: Nobody answers at the configured address, or the user is refused.
+    """
+    with one_line_errors(settings):
+        return clickhouse_connect.get_client(
+            dsn=settings.clickhouse.url,
+            username=settings.clickhouse.user,
+            password=settings.clickhouse.password,
+            database=settings.clickhouse.database,
+            send_receive_timeout=ANSWER_WITHIN_SECONDS,
+            # Without sessions, requests of one client may run side by side and behind a load balancer.
+            autogenerate_session_id=False,
+        )
+
+
+@contextmanager
+def one_line_errors(settings: Settings) -> Iterator[None]:
+    """Turns the client's errors into ``DatabaseError``."""
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseError(
+            f"no ClickHouse answers at {settings.clickhouse.url}; start the stack with: livelift up"
+        ) from error
+    except ClickHouseError as error:
+        words = " ".join(str(error).split())
+        raise DatabaseError(f"ClickHouse: {words[:500]}") from error
