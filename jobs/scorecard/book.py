@@ -1,0 +1,165 @@
+"""What the job knows of one experiment: its definitions and the newest sums of every group of slots.
+
+The text forms here are what lives in Flink's state and on its channels; each state value begins with its
+layout, so that a later layout can read an earlier one.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+from udfs.attribution import sums as wire
+from udfs.stats import Kind
+
+LAYOUT = 1
+
+
+class Group(NamedTuple):
+    """Slots of all days of exposure together."""
+
+    config_version: int
+    variant_id: str
+    metric_id: str
+    segment: str
+    unit_class: str
+    region: str
+
+
+class Totals(NamedTuple):
+    """The sums of a group: ``n`` users, the fourteen ``sums`` in micro-units (see ``udfs.stats.Moments``)."""
+
+    n: int
+    sums: tuple[int, ...]
+    updates: int
+    """Changes counted so far; grows with each."""
+    as_of_ms: int
+    """Greatest append time counted."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of a definition, defaults filled in."""
+
+    metric_id: str
+    source: str
+    kind: Kind
+    cap: float | None
+    window_start_days: float
+    window_days: float | None
+    role: str
+    direction: str
+    margin: float | None
+    margin_abs: float | None
+    stop: bool
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What must be the same in two versions for their users to be put together."""
+        return self.kind, self.source, self.cap, self.window_start_days, self.window_days
+
+    @classmethod
+    def from_json(cls, metric: Mapping[str, Any]) -> Self:
+        """Reads one entry of ``metrics``."""
+        names = ("source", "kind", "cap", "window_start_days", "window_days", "role", "direction")
+        more = ("margin", "margin_abs", "stop")
+        return cls(metric["id"], *(metric[name] for name in names + more))
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One version of an experiment, as published."""
+
+    tenant_id: str
+    experiment_id: str
+    config_version: int
+    control: str
+    weights: Mapping[str, float]
+    pre_period_days: float
+    alpha: float
+    planned_units: int
+    stop_alpha: float
+    min_days: float
+    metrics: tuple[Metric, ...]
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """Every variant but the control, in the order of the definition."""
+        return tuple(variant for variant in self.weights if variant != self.control)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads the value of a record of the definitions topic."""
+        published = json.loads(text)
+        return cls(
+            weights=published["variants"],
+            metrics=tuple(Metric.from_json(metric) for metric in published["metrics"]),
+            **{name: published[name] for name in _PLAIN},
+        )
+
+
+_PLAIN = (
+    *("tenant_id", "experiment_id", "config_version", "control"),
+    *("pre_period_days", "alpha", "planned_units", "stop_alpha", "min_days"),
+)
+"""Fields of a definition that are taken as published."""
+
+
+@dataclass
+class Book:
+    """Everything known of one experiment."""
+
+    totals: dict[Group, Totals] = field(default_factory=dict)
+    definitions: dict[int, Definition] = field(default_factory=dict)
+
+    @classmethod
+    def from_state(cls, totals: Iterable[tuple[str, str]], definitions: Iterable[str]) -> Self:
+        """Reads what ``encode_group``, ``encode_totals`` and the definitions topic wrote."""
+        book = cls({decode_group(group): decode_totals(text) for group, text in totals})
+        for definition in map(Definition.from_json, definitions):
+            book.definitions[definition.config_version] = definition
+        return book
+
+
+def parse_changes(text: str) -> Iterator[tuple[Group, Totals]]:
+    """Reads the ``changes`` of one record of ``changed_sums.sql``."""
+    for change in json.loads(text):
+        group = Group(*(change[name] for name in Group._fields))
+        yield group, Totals(change["n"], parse_sums(change["sums"]), change["updates"], change["as_of"])
+
+
+def parse_sums(text: str) -> tuple[int, ...]:
+    """The fourteen sums from the base64 text in which SQL's JSON carries bytes."""
+    return wire.decode(base64.b64decode(text))
+
+
+def encode_group(group: Group) -> str:
+    """The key of a group in state."""
+    return json.dumps(group, ensure_ascii=False, separators=(",", ":"))
+
+
+def decode_group(text: str) -> Group:
+    """Undoes ``encode_group``."""
+    return Group(*json.loads(text))
+
+
+def encode_totals(totals: Totals) -> str:
+    """The value of a group in state."""
+    return json.dumps([LAYOUT, *totals], separators=(",", ":"))
+
+
+def decode_totals(text: str) -> Totals:
+    """Undoes ``encode_totals``, of this layout or an earlier one.
+
+    Raises:
+        ValueError: The layout is unknown: the state was written by a later release.
+    """
+    layout, n, sums, updates, as_of_ms = json.loads(text)
+    if layout != LAYOUT:
+        raise ValueError(
+            f"layout {layout} of the sums in state is unknown: this release knows up to {LAYOUT}"
+        )
+    return Totals(n, tuple(sums), updates, as_of_ms)

@@ -1,0 +1,127 @@
+"""The scorecard job: slots in, statistics in ClickHouse out. Sums in SQL, statistics in Python.
+
+slots ─┬─ rows ──────────────────────── batches ── write                       → slot_rows
+       └─ newest per slot ── sums ── changes per experiment ─┬─ Scorecard ── batches ── write → result_rows, …
+definitions ─────────────────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pyflink.common import Row, Types
+from pyflink.datastream import DataStream
+from pyflink.table import Schema, StreamTableEnvironment, Table
+
+from config.settings import ClickHouse, Settings
+from jobs.scorecard.operators import Scorecard, WriteRows
+from jobs.wiring import kafka
+from jobs.wiring.clickhouse import Writer, writer_to
+from jobs.wiring.flink import python_workers
+
+Connect = Callable[[ClickHouse], Writer]
+
+NAME = "livelift-scorecard"
+FOLDER = Path(__file__).parent
+
+MINI_BATCH_MS = 200
+BUNDLE_MS = 20
+"""Both are part of every result's age; longer ones save little, since what comes is already condensed."""
+
+ROWS = Types.ROW_NAMED(["table_name", "answered"], [Types.STRING(), Types.STRING()])
+
+
+def options(settings: Settings) -> dict[str, str]:
+    """How the job must be planned and run."""
+    return {
+        "table.exec.mini-batch.enabled": "true",
+        "table.exec.mini-batch.allow-latency": f"{MINI_BATCH_MS} ms",
+        "table.exec.mini-batch.size": "50000",
+        "table.optimizer.agg-phase-strategy": "TWO_PHASE",
+        # Operators of SQL are named, too, so that a change in Python leaves them their state.
+        "table.exec.uid.generation": "ALWAYS",
+        # While ClickHouse is away no checkpoint can be complete; that is no reason to begin anew.
+        "execution.checkpointing.tolerable-failed-checkpoints": "1000000",
+        **python_workers(BUNDLE_MS),
+    }
+
+
+def scorecard(tables: StreamTableEnvironment, settings: Settings, connect: Connect = writer_to) -> None:
+    """Declare the whole job in an environment that has ``options``."""
+    tables.execute_sql("CREATE TEMPORARY FUNCTION exact_sum AS 'io.livelift.attribution.flink.ExactSum'")
+    tables.execute_sql(kafka.slots_read(settings))
+    tables.execute_sql(kafka.definitions_read(settings))
+    _view(tables, "slot_changes", tables.to_data_stream(tables.sql_query(_sql("slot_changes"))))
+    slot_rows(tables, settings, connect)
+    results(tables, settings, connect)
+
+
+def slot_rows(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
+    """Every record of the slots topic, per partition in the order of its log."""
+    tables.create_temporary_view("slot_rows", tables.sql_query(_sql("slot_rows")))
+    batches = tables.sql_query(
+        _sql("batches", rows="slot_rows", window=_seconds(settings.scorecard.window_ms))
+    )
+    write(tables, batches, WriteRows(settings.clickhouse, connect), "write-slot-rows")
+
+
+def results(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
+    """The statistics of an experiment, whenever its sums change."""
+    changes = keyed_by_experiment(tables, changed_sums(tables, settings.scorecard.window_ms))
+    definitions = keyed_by_experiment(tables, tables.sql_query(_sql("definitions")))
+    answers = (
+        changes.connect(definitions)
+        .process(Scorecard(settings.attribution.epoch), output_type=ROWS)
+        .uid("scorecard-by-experiment")
+        .name("scorecard")
+    )
+    _view(tables, "answers", answers)
+    tables.create_temporary_view("answer_rows", tables.sql_query(_sql("answer_rows")))
+    batches = tables.sql_query(
+        _sql("batches", rows="answer_rows", window=_seconds(settings.scorecard.flush_ms))
+    )
+    write(tables, batches, WriteRows(settings.clickhouse, connect), "write-answers")
+
+
+def changed_sums(tables: StreamTableEnvironment, window_ms: int) -> Table:
+    """The groups of slots whose sums changed, gathered per experiment and window.
+
+    The sums leave the planner as a changelog and come back: in one plan with the function that reads the
+    changelog their mini-batches would wait for watermarks, which an idle topic does not have.
+    """
+    sums = tables.to_changelog_stream(tables.sql_query(_sql("sums")))
+    tables.create_temporary_view("sums", tables.from_changelog_stream(sums))
+    tables.create_temporary_view("sum_changes", tables.sql_query(_sql("sum_changes")))
+    return tables.sql_query(_sql("changed_sums", window=_seconds(window_ms)))
+
+
+def keyed_by_experiment(tables: StreamTableEnvironment, table: Table) -> Any:
+    """Rows whose first column is ``tenant_id/experiment_id``, keyed by it."""
+    return tables.to_data_stream(table).key_by(_experiment, key_type=Types.STRING())
+
+
+def write(tables: StreamTableEnvironment, batches: Table, writing: WriteRows, name: str) -> None:
+    """Write each batch in one insert."""
+    written = tables.to_data_stream(batches).map(writing, output_type=Types.INT())
+    written.uid(name).name(name)
+
+
+def _view(tables: StreamTableEnvironment, name: str, stream: DataStream) -> None:
+    """A table of the stream's rows and the processing time at which each arrived."""
+    schema = Schema.new_builder().column_by_expression("arrived_at", "PROCTIME()").build()
+    tables.create_temporary_view(name, tables.from_data_stream(stream, schema))
+
+
+def _sql(name: str, **places: str) -> str:
+    return (FOLDER / f"{name}.sql").read_text(encoding="utf-8").format(**places)
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms / 1000:.3f}"
+
+
+def _experiment(row: Row) -> str:
+    experiment: str = row[0]
+    return experiment

@@ -1,0 +1,122 @@
+"""ClickHouse as the jobs' sink: one synchronous insert per batch, waiting while the server is away."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+
+from config.settings import ClickHouse
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+
+PASSING = frozenset(
+    {
+        159,  # TIMEOUT_EXCEEDED
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        236,  # ABORTED: the server is shutting down
+        241,  # MEMORY_LIMIT_EXCEEDED
+        242,  # TABLE_IS_READ_ONLY: a replica without its Keeper
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        319,  # UNKNOWN_STATUS_OF_INSERT
+        439,  # CANNOT_SCHEDULE_TASK
+        999,  # KEEPER_EXCEPTION
+    }
+)
+"""Errors of the server that an operator or time puts right; the rows are good and can be sent again."""
+
+
+class Writer:
+    """Inserts batches of absolute rows; returns only when the server has them.
+
+    Retries with growing pauses while the server cannot be reached or is overloaded, so that a stream
+    which calls it waits (back-pressure) and loses nothing. A batch whose answer was lost is sent again:
+    rows must be absolute and the tables versioned, so that a row written twice is the same row. Not for
+    several threads.
+
+    Args:
+        connect: Makes a client; called again after a failure.
+        sleep: Called with the seconds to pause between two attempts.
+    """
+
+    def __init__(self, connect: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> None:
+        self._connect = connect
+        self._sleep = sleep
+        self._client: Any = None
+        self._types: dict[tuple[str, tuple[str, ...]], Sequence[Any]] = {}
+
+    def write(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Insert one batch, given by columns of one length; nothing is sent when they are empty.
+
+        Raises:
+            DatabaseError: The server refuses the rows themselves (unknown table, wrong type); waiting would
+                not help.
+        """
+        if not next(iter(columns.values()), ()):
+            return
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                self._insert(table, columns)
+                return
+            except (DatabaseError, OSError) as error:
+                if not _passes(error):
+                    raise
+                log.warning("ClickHouse did not take %s, next attempt in %.1f s: %s", table, pause, error)
+                self.close()
+                self._sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def close(self) -> None:
+        """Give the connection back; the next batch opens another."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        if self._client is None:
+            self._client = self._connect()
+        names = tuple(columns)
+        context = self._client.create_insert_context(
+            table,
+            names,
+            column_types=self._types.get((table, names)),
+            column_oriented=True,
+            settings={"async_insert": 0},
+            data=list(columns.values()),
+        )
+        self._client.data_insert(context)
+        # Learned from the server at the first insert, so that later ones need one request instead of two.
+        self._types[table, names] = context.column_types
+
+
+def writer_to(clickhouse: ClickHouse) -> Writer:
+    """A writer to the server the settings name; connects at the first batch."""
+
+    def connect() -> Any:
+        return clickhouse_connect.get_client(
+            dsn=clickhouse.url,
+            username=clickhouse.user,
+            password=clickhouse.password,
+            database=clickhouse.database,
+            autogenerate_session_id=False,
+        )
+
+    return Writer(connect)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether waiting helps. Without a code no ClickHouse answered: a proxy, or a server that is starting."""
+    if isinstance(error, (OSError, OperationalError)):
+        return True
+    return type(error) is DatabaseError and (error.code is None or error.code in PASSING)
