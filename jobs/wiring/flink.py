@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from pyflink.common import Configuration
 
-from config.settings import Settings
+from config.settings import ROOT, Settings
 
 MAX_PARALLELISM = 128
 """Number of key groups: state cannot be spread wider, and the number cannot change while there is state."""
@@ -43,6 +44,20 @@ def configuration(
     for key, value in options.items():
         result.set_string(key, value)
     return result
+
+
+def python_workers(bundle_ms: int) -> dict[str, str]:
+    """Options of a job with operators in Python: processes of this interpreter that find this repository.
+
+    Args:
+        bundle_ms: Records wait this long for each other at every operator in Python.
+    """
+    return {
+        "python.execution-mode": "process",
+        "python.executable": sys.executable,
+        "python.pythonpath": str(ROOT),
+        "python.fn-execution.bundle.time": str(bundle_ms),
+    }
 
 
 def _state(settings: Settings, name: str) -> dict[str, str]:

@@ -1,0 +1,33 @@
+"""``python -m jobs.scorecard [--restore URI]``: submits the job, prints its id and ends."""
+
+from __future__ import annotations
+
+import argparse
+
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from config.settings import Settings, load
+from jobs.scorecard import pipeline
+from jobs.wiring.flink import configuration
+
+
+def submit(settings: Settings, restore: str | None = None) -> str:
+    """Start the job on the cluster of the settings and return its id."""
+    running = configuration(settings, pipeline.NAME, restore=restore)
+    for key, value in pipeline.options(settings).items():
+        running.set_string(key, value)
+    environment = StreamExecutionEnvironment.get_execution_environment(running)
+    pipeline.scorecard(StreamTableEnvironment.create(environment), settings)
+    return str(environment.execute_async(pipeline.NAME).get_job_id())
+
+
+def main() -> None:
+    """Submit the job that the settings of the environment describe."""
+    arguments = argparse.ArgumentParser(prog="python -m jobs.scorecard", description=__doc__)
+    arguments.add_argument("--restore", metavar="URI", help="savepoint or retained checkpoint to begin from")
+    print(submit(load(), arguments.parse_args().restore))
+
+
+if __name__ == "__main__":
+    main()
