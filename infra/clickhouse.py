@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 ANSWER_WITHIN_SECONDS = 60
+
+# Errors reach the user as one line of ours; without a handler Python would print the client's as well.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 
 class DatabaseError(Exception):

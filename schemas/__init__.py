@@ -7,7 +7,6 @@ pattern of topics, ``examples/<name>/v1/`` golden examples of each, good and bad
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,14 +46,17 @@ class Example:
         return f"{self.schema}/{self.name}"
 
 
-def examples(schema: str) -> Iterator[Example]:
+def examples(schema: str) -> list[Example]:
     """The golden examples of a schema in the order of their names; ``good-*`` and ``bad-*`` files.
 
     Raises:
         ValueError: A file is named neither way, so nobody could say what it must show.
     """
-    for path in sorted((FOLDER / "examples" / schema / "v1").glob("*.json")):
-        if not path.stem.startswith(("good-", "bad-")):
-            raise ValueError(f"{path}: the name of an example begins with good- or bad-")
-        content = json.loads(path.read_text(encoding="utf-8"))
-        yield Example(schema, path.stem, path.stem.startswith("good-"), content)
+    return [_example(schema, path) for path in sorted((FOLDER / "examples" / schema / "v1").glob("*.json"))]
+
+
+def _example(schema: str, path: Path) -> Example:
+    if not path.stem.startswith(("good-", "bad-")):
+        raise ValueError(f"{path}: the name of an example begins with good- or bad-")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Example(schema, path.stem, path.stem.startswith("good-"), content)
