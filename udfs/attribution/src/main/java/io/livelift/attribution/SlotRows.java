@@ -9,7 +9,7 @@ final class SlotRows {
     private static final byte[] NO_SUMS = new byte[0];
 
     private final Output output;
-    private final SumDelta difference = new SumDelta();
+    private final SumsWriter difference = new SumsWriter();
     private final Contribution before = new Contribution();
     private final Contribution after = new Contribution();
     private byte[][] sums = new byte[8][];
@@ -112,10 +112,8 @@ final class SlotRows {
         if (old.equalTo(now)) {
             return NO_SUMS;
         }
-        difference.clear();
-        now.addTo(difference);
-        old.subtractFrom(difference);
-        return difference.toBytes();
+        now.writeMinus(old, difference);
+        return difference.finish();
     }
 
     private void sendAll(Place place, int dimension, long n, long appendTimeMs) {

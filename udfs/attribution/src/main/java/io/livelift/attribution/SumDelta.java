@@ -21,11 +21,9 @@ public final class SumDelta {
     /** Number of sums. */
     public static final int SUMS = 14;
 
-    /** No form is longer. */
-    static final int MAX_BYTES = 2 + SUMS * 25;
+    /** Bytes of the longest sum. */
+    static final int MAX_LENGTH = 24;
 
-    private static final byte[] ZERO = new byte[0];
-    private static final int MAX_LENGTH = 24;
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     /** Three words for each sum, least significant first. */
@@ -53,11 +51,6 @@ public final class SumDelta {
         }
     }
 
-    /** Adds a number of 128 bits to one sum; fails as {@link #add(byte[])} does. */
-    void add(int sum, long high, long low) {
-        add(words, 3 * sum, low, high, high >> 63);
-    }
-
     /** Back to all zero. */
     public void clear() {
         Arrays.fill(words, 0);
@@ -73,42 +66,19 @@ public final class SumDelta {
         return true;
     }
 
-    /** The sums in the wire form; the array is the caller's unless it is empty. */
+    /** The sums in the wire form. */
     public byte[] toBytes() {
-        byte[] scratch = new byte[MAX_BYTES + 8];
-        int end = writeTo(scratch);
-        return end == 0 ? ZERO : Arrays.copyOf(scratch, end);
-    }
-
-    /** Writes the wire form at the start of a buffer that is 8 bytes longer than any form; returns its length. */
-    int writeTo(byte[] into) {
-        int present = 0;
-        int at = 2;
+        SumsWriter writer = new SumsWriter();
+        writer.start();
         for (int sum = 0; sum < SUMS; sum++) {
             long low = words[3 * sum];
             long middle = words[3 * sum + 1];
             long high = words[3 * sum + 2];
-            if ((low | middle | high) == 0) {
-                continue;
+            if ((low | middle | high) != 0) {
+                writer.put(sum, low, middle, high);
             }
-            present |= 1 << sum;
-            int length = length(low, middle, high);
-            into[at++] = (byte) length;
-            LONGS.set(into, at, low);
-            if (length > 8) {
-                LONGS.set(into, at + 8, middle);
-            }
-            if (length > 16) {
-                LONGS.set(into, at + 16, high);
-            }
-            at += length;
         }
-        if (present == 0) {
-            return 0;
-        }
-        into[0] = (byte) present;
-        into[1] = (byte) (present >> 8);
-        return at;
+        return writer.finish();
     }
 
     /**
@@ -195,17 +165,6 @@ public final class SumDelta {
             word = word << 8 | delta[start + i] & 0xff;
         }
         return word;
-    }
-
-    private static int length(long low, long middle, long high) {
-        if (middle == low >> 63 && high == middle) {
-            return bytes(low);
-        }
-        return high == middle >> 63 ? 8 + bytes(middle) : 16 + bytes(high);
-    }
-
-    private static int bytes(long word) {
-        return (64 - Long.numberOfLeadingZeros(word ^ word >> 63)) / 8 + 1;
     }
 
     private static void add(long[] words, int at, long low, long middle, long high) {

@@ -20,6 +20,9 @@ final class Totals {
 
     private static final long MICROS = 1_000_000;
 
+    /** A hundredth of a unit: most values have no smaller parts. */
+    private static final long COMMON = 10_000;
+
     private long[] low = new long[4 * PER_METRIC];
     private long[] high = new long[4 * PER_METRIC];
     private int count;
@@ -85,28 +88,42 @@ final class Totals {
         return Math.max(-limit, Math.min(low[at], limit));
     }
 
-    /** For each metric one byte that says which of the four are not 0, and those. */
+    /**
+     * For each metric one byte, whose lower four bits say which of the four are not 0, and its upper ones which of those
+     * are divided by {@link #COMMON}, as most are; then those that are not 0.
+     */
     void writeTo(ByteWriter out) {
         for (int at = 0; at < count; at += PER_METRIC) {
-            int present = 0;
+            int head = 0;
             for (int i = 0; i < PER_METRIC; i++) {
-                present |= isZero(at + i) ? 0 : 1 << i;
+                if (!isZero(at + i)) {
+                    head |= isShort(at + i) ? 0x11 << i : 1 << i;
+                }
             }
-            out.u8(present);
+            out.u8(head);
             for (int i = 0; i < PER_METRIC; i++) {
-                if ((present & 1 << i) != 0) {
+                if ((head & 0x10 << i) != 0) {
+                    out.signed(low[at + i] / COMMON);
+                } else if ((head & 1 << i) != 0) {
                     out.signed(high[at + i], low[at + i]);
                 }
             }
         }
     }
 
+    private boolean isShort(int at) {
+        return high[at] == low[at] >> 63 && low[at] % COMMON == 0;
+    }
+
     void readFrom(ByteReader in, int metrics) {
         clear(metrics);
         for (int at = 0; at < count; at += PER_METRIC) {
-            int present = in.u8();
-            for (int i = 0; present != 0; i++, present >>= 1) {
-                if ((present & 1) != 0) {
+            int head = in.u8();
+            for (int i = 0; head != 0 && i < PER_METRIC; i++) {
+                if ((head & 0x10 << i) != 0) {
+                    low[at + i] = in.signed() * COMMON;
+                    high[at + i] = low[at + i] >> 63;
+                } else if ((head & 1 << i) != 0) {
                     low[at + i] = in.signed128();
                     high[at + i] = in.high;
                 }
