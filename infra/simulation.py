@@ -227,7 +227,7 @@ class Simulation:
 
     def _schedule(self, due: float, event: Assignment | Outcome, *marks: str) -> None:
         """Plans a record, damaged as the scenario says, and some a second time."""
-        sending = self._spoiled(Sending(event, None, marks))
+        sending = self._spoiled(Sending(event, None, marks), self._at(due))
         self._push(due, sending)
         if self._random.random() < self.scenario.oddities.duplicates:
             self._push(due + self._random.uniform(0.1, 5), sending._replace(oddities=("duplicates",)))
@@ -236,17 +236,17 @@ class Simulation:
         self._scheduled += 1
         heapq.heappush(self._due, (due, self._scheduled, sending))
 
-    def _spoiled(self, sending: Sending) -> Sending:
+    def _spoiled(self, sending: Sending, sent_at_ms: int) -> Sending:
         """The record with at most one fault; which one is drawn once, so faults exclude each other."""
         odd, event = self.scenario.oddities, sending.event
         drawn = self._random.random()
         if drawn >= odd.too_late + odd.from_future + odd.unreadable + odd.bad_values + odd.unknown_variants:
             return sending
         if drawn < odd.too_late:
-            return _marked(sending, "too_late", _moved(event, -60 * DAY_MS))
+            return _marked(sending, "too_late", _timed(event, sent_at_ms - 60 * DAY_MS))
         drawn -= odd.too_late
         if drawn < odd.from_future:
-            return _marked(sending, "from_future", _moved(event, HOUR_MS))
+            return _marked(sending, "from_future", _timed(event, sent_at_ms + HOUR_MS))
         drawn -= odd.from_future
         if drawn < odd.unreadable:
             damaged = sending._replace(damaged=self._random.randbytes(12))
@@ -340,10 +340,10 @@ def _marked(sending: Sending, oddity: str, event: Assignment | Outcome) -> Sendi
     return sending._replace(event=event, oddities=(*sending.oddities, oddity))
 
 
-def _moved(event: Assignment | Outcome, by_ms: int) -> Assignment | Outcome:
+def _timed(event: Assignment | Outcome, happened_at: int) -> Assignment | Outcome:
     if isinstance(event, Assignment):
-        return replace(event, assigned_at=event.assigned_at + by_ms)
-    return replace(event, occurred_at=event.occurred_at + by_ms)
+        return replace(event, assigned_at=happened_at)
+    return replace(event, occurred_at=happened_at)
 
 
 def _poisson(random: Random, mean: float) -> int:

@@ -81,7 +81,7 @@ def encode(record: str, fields: Mapping[str, Any], schema_id: int) -> bytes:
     out.write(HEADER.pack(0, schema_id))
     try:
         schemaless_writer(out, own_schema(record), fields)
-    except (TypeError, KeyError, AttributeError, OverflowError, struct.error) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError, ValueError, struct.error) as error:
         raise ValueError(f"not a record {record}: {error}") from error
     return out.getvalue()
 
@@ -124,7 +124,11 @@ def decode_event(kind: EventKind, payload: bytes | None, schemas: SchemaLookup) 
         UnreadableError: As ``decode``.
     """
     fields = decode(kind.record, payload, schemas)
-    return Assignment(**fields) if kind is EventKind.ASSIGNMENTS else Outcome(**fields)
+    if kind is EventKind.OUTCOMES:
+        return Outcome(**fields)
+    if not -(2**31) <= fields["config_version"] < 2**31:  # fastavro does not look
+        raise UnreadableError(f"config_version {fields['config_version']} does not fit 32 bits")
+    return Assignment(**fields)
 
 
 def decode_rejected(payload: bytes | None, schemas: SchemaLookup) -> RejectedRecord:
