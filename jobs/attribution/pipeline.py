@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-from pyflink.table import PlanReference, StatementSet, TableEnvironment
+from pyflink.table import StatementSet, TableEnvironment
 
 from config.settings import Settings
 from jobs.wiring import kafka, rejected
@@ -94,8 +95,13 @@ def submit(tables: TableEnvironment, settings: Settings) -> str:
 
     The compiled plan is what runs: the state's names are the plan's, so a new start finds its state again.
     """
-    plan = PlanReference.from_json_string(compiled(attribution(tables, settings)))
-    client: Any = tables.load_plan(plan).execute().get_job_client()
+    plan = compiled(attribution(tables, settings))
+    with NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(plan)
+        file.flush()
+        # By statement: in Flink 2.3.0 Python's CompiledPlan.execute() calls a method that is not there.
+        result = tables.execute_sql(f"EXECUTE PLAN '{Path(file.name).as_uri()}'")
+    client: Any = result.get_job_client()
     return str(client.get_job_id())
 
 
