@@ -14,7 +14,7 @@ from rich.text import Text
 
 from config.settings import load
 from infra.cli.errors import CliError
-from infra.cli.output import Column, Format, note, print_json, print_table, stderr
+from infra.cli.output import Column, Format, note, print_json, print_table, stderr, stdout
 from infra.local import stack, status
 from infra.local.members import StackError
 from infra.local.record import Entry, Record, State
@@ -118,7 +118,8 @@ def _print_jobs(report: status.Report) -> None:
         (job.name, job.state.lower(), _ago(job.checkpoint_age_s), job.restarts or None, job.id)
         for job in report.jobs
     ]
-    print_table(columns, rows, title="\n")
+    stdout().print()
+    print_table(columns, rows)
 
 
 def _ago(seconds: float | None) -> str | None:

@@ -23,6 +23,9 @@ class Broker(Part):
 
     name = "broker"
 
+    def lacks(self) -> str:
+        return java.lack(self.settings.jars_dir / "kafka")
+
     @property
     def ports(self) -> tuple[Port, ...]:
         return (

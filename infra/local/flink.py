@@ -23,7 +23,8 @@ from infra.local.part import Part, Port, get
 
 METASPACE_MB = 320
 JVM_OVERHEAD_MB = 256
-OFF_HEAP_MB = 128
+FRAMEWORK_MB = 128
+"""Flink's own part of the heap, and as much again outside it."""
 NETWORK_MB = 128
 MANAGED_MB = 512
 """RocksDB, sorting and the Python workers' share."""
@@ -31,6 +32,9 @@ MANAGED_MB = 512
 
 class _FlinkProcess(Part):
     entrypoint: ClassVar[str]
+
+    def lacks(self) -> str:
+        return java.lack(flink_home() / "lib")
 
     def prepare(self) -> None:
         write_configuration(self.settings, self.local)
@@ -107,8 +111,8 @@ class TaskManager(_FlinkProcess):
         return configuration_dir(self.settings).parent / "taskmanager-name"
 
     def _memory(self) -> list[str]:
-        heap = task_heap_mb(self.local) + OFF_HEAP_MB
-        direct = OFF_HEAP_MB + NETWORK_MB
+        heap = task_heap_mb(self.local) + FRAMEWORK_MB
+        direct = FRAMEWORK_MB + NETWORK_MB
         return [
             f"-Xmx{heap}m",
             f"-XX:MaxDirectMemorySize={direct}m",
@@ -145,7 +149,7 @@ def flink_home() -> Path:
 
 def task_heap_mb(local: Local) -> int:
     """Heap left for the tasks of the TaskManager within its whole process."""
-    others = METASPACE_MB + JVM_OVERHEAD_MB + 2 * OFF_HEAP_MB + NETWORK_MB + MANAGED_MB
+    others = METASPACE_MB + JVM_OVERHEAD_MB + 2 * FRAMEWORK_MB + NETWORK_MB + MANAGED_MB
     return local.taskmanager_process_mb - others
 
 
@@ -184,13 +188,16 @@ def _configuration(settings: Settings, local: Local) -> dict[str, str | int | fl
         "taskmanager.bind-host": host,
         "taskmanager.numberOfTaskSlots": local.taskmanager_slots,
         "taskmanager.cpu.cores": float(local.taskmanager_slots),
-        "taskmanager.memory.framework.heap.size": f"{OFF_HEAP_MB}m",
-        "taskmanager.memory.framework.off-heap.size": f"{OFF_HEAP_MB}m",
+        "taskmanager.memory.framework.heap.size": f"{FRAMEWORK_MB}m",
+        "taskmanager.memory.framework.off-heap.size": f"{FRAMEWORK_MB}m",
         "taskmanager.memory.task.heap.size": f"{task_heap_mb(local)}m",
         "taskmanager.memory.task.off-heap.size": "0m",
         "taskmanager.memory.network.min": f"{NETWORK_MB}m",
         "taskmanager.memory.network.max": f"{NETWORK_MB}m",
         "taskmanager.memory.managed.size": f"{MANAGED_MB}m",
+        "taskmanager.memory.jvm-metaspace.size": f"{METASPACE_MB}m",
+        "taskmanager.memory.jvm-overhead.min": f"{JVM_OVERHEAD_MB}m",
+        "taskmanager.memory.jvm-overhead.max": f"{JVM_OVERHEAD_MB}m",
         # A killed TaskManager is noticed within the timeout and its tasks wait for the next one.
         "heartbeat.interval": f"{local.heartbeat_timeout_ms // 4} ms",
         "heartbeat.timeout": f"{local.heartbeat_timeout_ms} ms",

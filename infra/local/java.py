@@ -39,3 +39,12 @@ def executable() -> str:
 def home() -> Path:
     """The directory above ``bin/java``."""
     return Path(executable()).resolve().parent.parent
+
+
+def lack(jars: Path) -> str:
+    """What is missing to run the jars of a folder, and how to get it; empty when nothing."""
+    try:
+        executable()
+    except JavaError as error:
+        return str(error)
+    return "" if any(jars.glob("*.jar")) else f"no jars in {jars}: run `make setup`"

@@ -43,6 +43,10 @@ class Member(ABC):
         """What it prints goes here."""
         return self.settings.logs_dir / f"{self.name}.log"
 
+    def lacks(self) -> str:
+        """What has to be installed or built before it can start, and how; empty when nothing."""
+        return ""
+
     @property
     def ports(self) -> tuple[Port, ...]:
         """Ports it listens on; a taken one is named before anything is started."""

@@ -14,6 +14,9 @@ class Registry(Part):
 
     name = "registry"
 
+    def lacks(self) -> str:
+        return java.lack(self.settings.jars_dir / self.name)
+
     @property
     def ports(self) -> tuple[Port, ...]:
         return (Port(port_of(self.settings.registry.url), "LIVELIFT_REGISTRY_URL"),)

@@ -13,16 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from config.settings import ROOT, Settings
-from infra.local import java
 from infra.local import record as records
-from infra.local.flink import flink_home
-from infra.local.members import MEMBERS, StackError, local_section, members
+from infra.local.members import MEMBERS, StackError, members
 from infra.local.part import Member, python, shown
+from infra.local.processes import ProcessId
 from infra.local.record import Entry, Record, State
 from infra.local.supervisor import stop, taken_port
 
 DEADLINE_S = 300.0
-SUPERVISOR_START_S = 20.0
 POLL_S = 0.1
 SUPERVISOR_LOG = "supervisor.log"
 KEPT = ("jars", "stamps", "stack.lock")
@@ -45,21 +43,19 @@ def up(
         StackError: Something needed is missing, a port is taken, or a part did not come up. What this call
             started is stopped again; what ran before stays.
     """
-    _require_tools(settings)
+    wanted = members(settings, names)
+    _require_tools(wanted)
     with _alone(settings):
         before = records.read(settings)
-        was_supervised = before.is_supervised()
-        if not was_supervised:
-            _require_ports(members(settings, names), before)
-            _start_supervisor(settings, names)
-        else:
-            assert before.supervisor is not None
+        if before.supervisor is not None and before.supervisor.is_alive():
             before.supervisor.signal(signal.SIGHUP)
+            return _await_ready(settings, before.supervisor, before.round, on_progress)
+        _require_ports(wanted, before)
         try:
-            return _await_ready(settings, before.round, on_progress)
+            supervisor = _start_supervisor(settings, names)
+            return _await_ready(settings, supervisor, before.round, on_progress)
         except BaseException:
-            if not was_supervised:
-                _stop_all(settings)
+            _stop_all(settings)
             raise
 
 
@@ -93,18 +89,10 @@ def wipe(settings: Settings) -> None:
                 shutil.rmtree(uri.removeprefix("file://"), ignore_errors=True)
 
 
-def _require_tools(settings: Settings) -> None:
-    local_section(settings)
-    try:
-        java.executable()
-    except java.JavaError as error:
-        raise StackError(str(error)) from error
-    flink_home()
-    for name in ("kafka", "flink", "registry"):
-        if not any((settings.jars_dir / name).glob("*.jar")):
-            raise StackError(f"no jars in {settings.jars_dir / name}: run `make setup`")
-    if not settings.attribution_jar.is_file():
-        raise StackError(f"{settings.attribution_jar.relative_to(ROOT)} is not built: run `make setup`")
+def _require_tools(all_members: list[Member]) -> None:
+    lack = next(filter(None, (member.lacks() for member in all_members)), "")
+    if lack:
+        raise StackError(lack)
 
 
 def _require_ports(all_members: list[Member], record: Record) -> None:
@@ -118,10 +106,10 @@ def _require_ports(all_members: list[Member], record: Record) -> None:
             raise StackError(f"{member.name} {taken}")
 
 
-def _start_supervisor(settings: Settings, names: tuple[str, ...]) -> None:
+def _start_supervisor(settings: Settings, names: tuple[str, ...]) -> ProcessId:
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
     with (settings.logs_dir / SUPERVISOR_LOG).open("ab") as log:
-        subprocess.Popen(
+        child = subprocess.Popen(
             python("-m", "infra.local.supervisor", *names),
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
@@ -130,32 +118,31 @@ def _start_supervisor(settings: Settings, names: tuple[str, ...]) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    return ProcessId.of(child.pid)
 
 
-def _await_ready(settings: Settings, last_round: int, on_progress: OnProgress) -> Record:
+def _await_ready(
+    settings: Settings, supervisor: ProcessId, last_round: int, on_progress: OnProgress
+) -> Record:
     deadline = time.monotonic() + DEADLINE_S
-    started = time.monotonic()
     while True:
         record = records.read(settings)
         on_progress(record)
+        entries = record.entries.values()
         if record.round > last_round:
-            if not record.is_supervised():
-                raise StackError(f"the supervisor died: see {shown(settings.logs_dir / SUPERVISOR_LOG)}")
-            entries = record.entries.values()
             failed = next((entry for entry in entries if entry.state is State.FAILED), None)
             if failed is not None:
-                raise StackError(
-                    f"{failed.name} {failed.reason}: see {shown(settings.logs_dir / f'{failed.name}.log')}"
-                )
+                log = shown(settings.logs_dir / f"{failed.name}.log")
+                raise StackError(f"{failed.name} {failed.reason}: see {log}")
             if all(entry.is_ready() for entry in entries):
                 return record
-        elif time.monotonic() > started + SUPERVISOR_START_S:
-            raise StackError(
-                f"the supervisor did not answer: see {shown(settings.logs_dir / SUPERVISOR_LOG)}"
-            )
+        if not supervisor.is_alive():
+            raise StackError(f"the supervisor died: see {shown(settings.logs_dir / SUPERVISOR_LOG)}")
         if time.monotonic() > deadline:
-            waiting = ", ".join(entry.name for entry in record.entries.values() if not entry.is_ready())
-            raise StackError(f"not up within {DEADLINE_S:.0f} s, still waiting for {waiting}")
+            waiting = ", ".join(entry.name for entry in entries if not entry.is_ready())
+            raise StackError(
+                f"not up within {DEADLINE_S:g} s, still waiting for {waiting or 'the supervisor'}"
+            )
         time.sleep(POLL_S)
 
 

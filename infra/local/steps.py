@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from config.settings import ROOT
+from infra.local import java
 from infra.local.flink import client_environment
 from infra.local.part import Step, python
 
@@ -32,6 +34,12 @@ class Jobs(Step):
     name = "jobs"
     needs = ("contracts", "migrations", "jobmanager", "taskmanager")
     deadline_s = 180.0
+
+    def lacks(self) -> str:
+        jar = self.settings.attribution_jar
+        if not jar.is_file():
+            return f"{jar.relative_to(ROOT)} is not built: run `make setup`"
+        return java.lack(self.settings.jars_dir / "flink")
 
     def command(self) -> list[str]:
         return python("-m", "infra.local.jobs")

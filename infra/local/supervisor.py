@@ -153,7 +153,7 @@ class Supervisor:
             self._set(entry, State.UP)
         elif self._clock() > entry.since + member.deadline_s:
             stop(member, entry)
-            self._fail(member, entry, f"was not {_goal(member)} within {member.deadline_s:.0f} s")
+            self._fail(member, entry, f"was not {_goal(member)} within {member.deadline_s:g} s")
 
     def _watch(self, member: Member, entry: Entry) -> None:
         if not self._has_ended(member, entry):

@@ -1,0 +1,85 @@
+"""What every test may rely on: unmarked tests cannot reach the world, marked ones share one running stack."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local import stack as local_stack
+from tests.running_stack import RunningStack, free_environment
+
+WORLD = ("processes", "jvm", "clickhouse", "stack", "bench")
+"""Markers of tests that may start or reach something outside their own process."""
+
+JAVA_TOOLS = frozenset({"java", "javac", "mvn"})
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The whole stack on free ports, brought up once by the code behind ``livelift up``; gone at the end."""
+    environment = free_environment(tmp_path_factory.mktemp("stack"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, text in environment.items():
+            patch.setenv(name, text)
+        running = RunningStack(environment)
+        try:
+            local_stack.up(running.settings)
+            yield running
+        finally:
+            local_stack.down(running.settings)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """The settings of the shared stack, or of the shell, are only for tests of the stack."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("stack") is None:
+            for name in [name for name in os.environ if name.startswith("LIVELIFT_")]:
+                patch.delenv(name)
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    with _confined(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    with _confined(item):
+        return (yield)
+
+
+@contextmanager
+def _confined(item: pytest.Item) -> Iterator[None]:
+    """Keep a test from what its markers do not allow."""
+    if any(item.get_closest_marker(marker) for marker in WORLD):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYFLINK_GATEWAY_DISABLED", "1")
+        patch.setattr(socket.socket, "connect", _refuse_connect)
+        patch.setattr(subprocess.Popen, "__init__", _refusing_java(subprocess.Popen.__init__))
+        yield
+
+
+def _refuse_connect(self: socket.socket, address: object) -> None:
+    raise AssertionError(f"a test without a marker may not connect to {address}")
+
+
+def _refusing_java(start: Any) -> Any:
+    def checked(self: subprocess.Popen[Any], args: Any, *rest: Any, **options: Any) -> None:
+        program = args if isinstance(args, str | bytes | os.PathLike) else next(iter(args), "")
+        if Path(os.fsdecode(program)).name in JAVA_TOOLS:
+            raise AssertionError(f"a test without a marker may not start {os.fsdecode(program)}")
+        start(self, args, *rest, **options)
+
+    return checked
