@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from infra.local import stack as local_stack
-from tests.running_stack import RunningStack, free_environment
+from infra.local.elsewhere import free_environment
+from tests.running_stack import RunningStack
 
 WORLD = ("processes", "jvm", "clickhouse", "stack", "bench")
 """Markers of tests that may start or reach something outside their own process."""

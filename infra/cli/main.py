@@ -10,7 +10,7 @@ import typer
 from config.settings import SettingsError
 from infra.cli.errors import CliError
 
-COMMANDS = ("stack", "define", "publish", "simulate", "wait", "results", "sql", "verify", "rejected", "heartbeat")
+COMMANDS = (
     "stack",
     "define",
     "publish",

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from config.settings import load
+from config.settings import Settings, load
 from infra.cli.errors import CliError
 from infra.cli.output import Column, Format, note, print_json, print_table, stderr, stdout
 from infra.local import stack, status
@@ -38,7 +38,19 @@ def up(
         if fresh:
             stack.down(settings)
             stack.wipe(settings)
-        began = time.monotonic()
+    except StackError as error:
+        raise CliError(str(error)) from error
+    bring_up(settings)
+
+
+def bring_up(settings: Settings) -> None:
+    """Start what is missing, with progress on stderr.
+
+    Raises:
+        CliError: It did not come up; one line that says why and which log to read.
+    """
+    began = time.monotonic()
+    try:
         with _Progress() as progress:
             stack.up(settings, progress.show)
     except StackError as error:

@@ -23,8 +23,9 @@ from infra.local.supervisor import stop, taken_port
 DEADLINE_S = 300.0
 POLL_S = 0.1
 SUPERVISOR_LOG = "supervisor.log"
-KEPT = ("jars", "stamps", "stack.lock")
-"""What `wipe` leaves: none of it is data."""
+LOCK = "stack.lock"
+KEPT = ("jars", "stamps", LOCK)
+"""What `wipe` leaves, besides folders of other stacks: none of it is data."""
 
 OnProgress = Callable[[Record], None]
 
@@ -82,7 +83,7 @@ def wipe(settings: Settings) -> None:
         if any(_living(records.read(settings))):
             raise StackError("the stack runs: `livelift down` first")
         for path in settings.run_dir.glob("*"):
-            if path.name not in KEPT:
+            if path.name not in KEPT and not (path / LOCK).exists():
                 _delete(path)
         for uri in (settings.flink.checkpoint_dir, settings.flink.savepoint_dir):
             if uri.startswith("file://"):
@@ -173,6 +174,6 @@ def _delete(path: Path) -> None:
 def _alone(settings: Settings) -> Iterator[None]:
     """Two commands that start and stop would undo each other; the second waits for the first."""
     settings.run_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.run_dir / "stack.lock").open("w") as lock:
+    with (settings.run_dir / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -14,10 +14,10 @@ import pytest
 
 from config.settings import ROOT, Settings, load, port_of
 from infra.local import java, record, stack
+from infra.local.elsewhere import free_environment
 from infra.local.members import StackError
 from infra.local.processes import ProcessId
 from infra.local.record import Entry, Record, State
-from tests.running_stack import free_environment
 from tests.waiting import eventually
 
 TWO = ("broker", "registry")
@@ -69,15 +69,17 @@ def test_nothing_runs_nothing_is_stopped(settings: Settings) -> None:
 
 @pytest.mark.processes
 def test_wiping_deletes_data_but_never_jars_and_never_under_a_running_part(settings: Settings) -> None:
-    for name in ("jars/kafka", "stamps", "broker/data", "logs", "checkpoints/livelift-attribution"):
+    for name in ("jars/kafka", "stamps", "broker/data", "logs", "checkpoints/livelift-attribution", "demo"):
         (settings.run_dir / name).mkdir(parents=True)
+    (settings.run_dir / "demo" / "stack.lock").touch()
     running = Entry("broker", State.UP, process=ProcessId.of(os.getpid()))
     record.write(settings, Record().with_entry(running))
     with pytest.raises(StackError, match="the stack runs: `livelift down` first"):
         stack.wipe(settings)
     record.write(settings, Record())
     stack.wipe(settings)
-    assert {path.name for path in settings.run_dir.iterdir()} == {"jars", "stamps", "stack.lock"}
+    left = {path.name for path in settings.run_dir.iterdir()}
+    assert left == {"jars", "stamps", "stack.lock", "demo"}, "another stack's folder is not ours to delete"
 
 
 @pytest.mark.jvm
