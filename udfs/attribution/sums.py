@@ -1,4 +1,4 @@
-"""The fourteen sums of a slot as bytes: the Python twin of ``SumDelta`` (src/…/SumDelta.java, where the form is told).
+"""The fourteen sums of a slot as bytes: the Python twin of the Java class ``SumDelta``, which tells the form.
 
 Order of the sums: ``y,d,x,e,yy,yd,yx,ye,dd,dx,de,xx,xe,ee``; totals in micro-units, products in 10^-12.
 """

@@ -15,7 +15,9 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "attribution" / "sums.tsv"
 
 LIMIT = 1 << (8 * LONGEST - 1)
 any_sums = st.lists(
-    st.one_of(st.just(0), st.integers(-LIMIT, LIMIT - 1), st.integers(-300, 300)), min_size=SUMS, max_size=SUMS
+    st.one_of(st.just(0), st.integers(-LIMIT, LIMIT - 1), st.integers(-300, 300)),
+    min_size=SUMS,
+    max_size=SUMS,
 )
 
 
@@ -54,7 +56,14 @@ def test_thirteen_sums_are_an_error() -> None:
 
 @pytest.mark.parametrize(
     "form",
-    [b"\x01", b"\x00\x00", b"\x00\x40\x01\x01", b"\x01\x00\x19", b"\x01\x00\x02\x01", b"\x01\x00\x01\x01\x00"],
+    [
+        b"\x01",
+        b"\x00\x00",
+        b"\x00\x40\x01\x01",
+        b"\x01\x00\x19",
+        b"\x01\x00\x02\x01",
+        b"\x01\x00\x01\x01\x00",
+    ],
 )
 def test_bytes_of_another_form_are_an_error(form: bytes) -> None:
     with pytest.raises(ValueError, match=r"unknown form|too early|left over"):

@@ -1,0 +1,172 @@
+package io.livelift.attribution;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.flink.avro.shaded.org.apache.avro.generic.GenericData;
+
+/** One unit's records, told in the order in which the engine sees them, and the slots that come of them. */
+final class UnitStory implements Output {
+    static final long SECOND = 1_000;
+    static final long MINUTE = 60 * SECOND;
+    static final long HOUR = 60 * MINUTE;
+    static final long DAY = 24 * HOUR;
+
+    /** A full hour and not a full day. */
+    static final long BEGINNING = 20_000 * DAY + 5 * HOUR;
+
+    static final Rules RULES = new Rules(7 * DAY, 10 * MINUTE, 28 * DAY, "local");
+    static final String UNIT = "user-1";
+
+    final List<String> refused = new ArrayList<>();
+    final List<LogRecord> refusedRecords = new ArrayList<>();
+    byte[] state;
+    int rows;
+
+    private final Map<String, Definition> definitions = new HashMap<>();
+    private final UnitEngine engine = new UnitEngine(
+            RULES,
+            (tenant, experiment, version) -> definitions.get(tenant + "/" + experiment + "/" + version),
+            new EventDecoder(Events::schema),
+            this);
+    private final Map<String, Long> units = new TreeMap<>();
+    private final Map<String, SumDelta> sums = new TreeMap<>();
+    private int events;
+    private long offset;
+
+    // ---- what happens
+
+    UnitStory define(Definition definition) {
+        definitions.put(definition.toString(), definition);
+        return this;
+    }
+
+    /** An experiment "button" with variants A and B, cohorts of an hour and no segments. */
+    UnitStory defineButton(Metric... metrics) {
+        return define(button(1, BEGINNING - DAY, 0, metrics));
+    }
+
+    static Definition button(int version, long appendTimeMs, long prePeriodMs, Metric... metrics) {
+        return new Definition(
+                "acme", "button", version, HOUR, prePeriodMs, List.of("A", "B"), new TreeMap<>(), List.of(metrics), appendTimeMs);
+    }
+
+    static Metric mean(String id) {
+        return new Metric(id, new Utf8(id), Metric.Kind.MEAN, Long.MAX_VALUE, 0, Long.MAX_VALUE);
+    }
+
+    UnitStory assigned(String variantId, long at) {
+        return assigned("a" + ++events, variantId, at, at);
+    }
+
+    UnitStory assigned(String eventId, String variantId, long at, long appendTimeMs) {
+        return assigned(Events.assignment(UNIT, eventId, "button", 1, variantId, at), appendTimeMs);
+    }
+
+    UnitStory assigned(GenericData.Record event, long appendTimeMs) {
+        return received(EventKind.ASSIGNMENT, Events.encode(1, event), appendTimeMs);
+    }
+
+    UnitStory outcome(String metricId, double value, long at) {
+        return outcome("o" + ++events, metricId, value, at, at);
+    }
+
+    UnitStory outcome(String eventId, String metricId, double value, long at, long appendTimeMs) {
+        return received(
+                EventKind.OUTCOME, Events.encode(2, Events.outcome(UNIT, eventId, metricId, value, at)), appendTimeMs);
+    }
+
+    UnitStory received(EventKind kind, byte[] value, long appendTimeMs) {
+        LogRecord record = new LogRecord();
+        record.kind = kind;
+        record.tenantId = "acme";
+        record.key = UNIT.getBytes(StandardCharsets.UTF_8);
+        record.value = value;
+        record.topic = "livelift.acme." + (kind == EventKind.ASSIGNMENT ? "assignments" : "outcomes");
+        record.partition = 3;
+        record.offset = offset++;
+        record.appendTimeMs = appendTimeMs;
+        state = engine.onRecord(state, record);
+        return this;
+    }
+
+    UnitStory wokenAt(long nowMs) {
+        state = engine.onTimer(state, "acme", UNIT.getBytes(StandardCharsets.UTF_8), nowMs);
+        return this;
+    }
+
+    long wakeAtMs() {
+        return engine.wakeAtMs();
+    }
+
+    // ---- what comes of it
+
+    @Override
+    public void delta(
+            String kind,
+            String experimentId,
+            int configVersion,
+            String variantId,
+            String metricId,
+            String segment,
+            long cohortMs,
+            String unitClass,
+            long n,
+            byte[] change,
+            long appendTimeMs) {
+        assertTrue(n != 0 || change.length > 0, "a row that changes nothing");
+        String slot = String.join(
+                " ",
+                experimentId + "/" + configVersion,
+                variantId,
+                metricId.isEmpty() ? "exposure" : metricId,
+                segment.isEmpty() ? "everyone" : segment,
+                "+" + (cohortMs - BEGINNING) / HOUR + "h",
+                unitClass);
+        if (metricId.isEmpty()) {
+            units.merge(slot, n, Long::sum);
+            units.remove(slot, 0L);
+        } else {
+            SumDelta total = sums.computeIfAbsent(slot, absent -> new SumDelta());
+            total.add(change);
+            if (total.isZero()) {
+                sums.remove(slot);
+            }
+        }
+        rows++;
+    }
+
+    @Override
+    public void rejected(Reason reason, String detail, LogRecord record) {
+        refused.add(reason.wireName());
+        refusedRecords.add(record);
+    }
+
+    /** The exposure slots with their n. */
+    Map<String, Long> units() {
+        return units;
+    }
+
+    /** The metric slots that are not all zero. */
+    java.util.Set<String> metricSlots() {
+        return sums.keySet();
+    }
+
+    /** The first sums of a metric slot: y, d, x, e in micro-units. */
+    List<Long> totals(String slot) {
+        return Arrays.stream(all(slot)).limit(4).map(BigInteger::longValueExact).toList();
+    }
+
+    BigInteger[] all(String slot) {
+        SumDelta total = sums.get(slot);
+        assertTrue(total != null, () -> "no slot " + slot + " among " + sums.keySet());
+        return SumDelta.decode(total.toBytes());
+    }
+}
