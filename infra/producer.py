@@ -39,7 +39,7 @@ class Delivery:
         self.failed = 0
         self.first_failure = ""
 
-    def send(self, topic: str, key: bytes, value: bytes) -> None:
+    def send(self, topic: str, key: bytes, value: bytes | None) -> None:
         """Queues a record; waits while the queue is full.
 
         Raises:
@@ -109,7 +109,7 @@ class EventProducer:
         payload = encode_event(event, self._schema_ids[kind.record])
         self.send_bytes(event.tenant_id, kind, event.unit_id.encode(), payload)
 
-    def send_bytes(self, tenant_id: str, kind: EventKind, key: bytes, payload: bytes) -> None:
+    def send_bytes(self, tenant_id: str, kind: EventKind, key: bytes, payload: bytes | None) -> None:
         """Queues bytes as they are, for those who send damaged or refused records."""
         if tenant_id not in self._tenants:
             create_tenant(self._settings, tenant_id)

@@ -116,7 +116,19 @@ def _metrics(rows: Sequence[Row]) -> RenderableType:
 
 
 def _metric(row: Row) -> tuple[str, ...]:
-    """One comparison. The lift is relative; where there is none, the difference in the metric's unit."""
+    """One comparison."""
+    return (
+        row["metric_id"],
+        row["treatment_variant"],
+        number(row["mean_control"]),
+        number(row["mean_treatment"]),
+        *lift_and_interval(row),
+        probability(row["p_value"]),
+    )
+
+
+def lift_and_interval(row: Row) -> tuple[str, str]:
+    """The relative lift and its interval; where there is none, the difference in the metric's unit."""
     if row["rel_diff"] is not None and row["rel_ci_lower"] is not None:
         lift = f"{100 * row['rel_diff']:+.2f} %"
         interval = f"{100 * row['rel_ci_lower']:+.2f} … {100 * row['rel_ci_upper']:+.2f} %"
@@ -131,15 +143,7 @@ def _metric(row: Row) -> tuple[str, ...]:
         interval = f"{interval} undetermined: {words(row['reason'])}".strip()
     elif row["reason"]:
         interval = f"{interval} ({words(row['reason'])})"
-    return (
-        row["metric_id"],
-        row["treatment_variant"],
-        number(row["mean_control"]),
-        number(row["mean_treatment"]),
-        lift,
-        interval,
-        probability(row["p_value"]),
-    )
+    return lift, interval
 
 
 def _sample_ratio(ratio: Row) -> str:

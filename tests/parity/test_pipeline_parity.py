@@ -1,0 +1,176 @@
+"""Engine = reference through everything: producers, Kafka, the running job at parallelism 2, ClickHouse.
+
+The same generated histories as in ``test_function_parity``, each as a tenant of its own with two partitions
+a topic, moved to now and sent in a random order, all at once. Definitions come in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from time import time
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from config.settings import Settings
+from infra.definitions import TOPIC as DEFINITIONS_TOPIC
+from infra.definitions import read_published
+from infra.producer import EventProducer
+from infra.rejected import read_rejected
+from infra.topics import register_schemas
+from infra.verification import read_received, slots_in_view
+from infra.waiting import wait
+from schemas.events import EventKind, encode_event
+from tests.builders import BEGINNING, DAY, Published, Written
+from tests.running_stack import RunningStack
+from tests.strategies import TENANTS, History, histories
+from udfs.attribution.reference import (
+    Assignment,
+    Attribution,
+    Definition,
+    Outcome,
+    Rules,
+    attribute,
+)
+
+pytestmark = pytest.mark.stack
+
+STREAMS = 24
+SIZES = (20, 60, 150)
+WAIT_S = 180.0
+
+
+def some_histories(most_events: int, count: int) -> list[History]:
+    found: list[History] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(histories(most_events=most_events))
+    def collect(history: History) -> None:
+        found.append(history)
+
+    collect()
+    return found[:count]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What went out, and what must have come of it."""
+
+    tenants: frozenset[str]
+    expected: Attribution
+
+
+@pytest.fixture(scope="module")
+def sent(stack: RunningStack) -> Sent:
+    random = Random(20261122)
+    streams = [
+        history for most_events in SIZES for history in some_histories(most_events, STREAMS // len(SIZES))
+    ]
+    tenants = {
+        (number, tenant): f"parity-{number}-{tenant}" for number in range(STREAMS) for tenant in TENANTS
+    }
+    beginning = int(time() * 1000) - DAY
+    schema_ids = register_schemas(stack.settings)
+    with EventProducer(stack.settings) as producer:
+        for number, history in enumerate(streams):
+            steps: list[Published | Written] = [*history.definitions, *history.records]
+            random.shuffle(steps)
+            for step in steps:
+                if isinstance(step, Published):
+                    tenant_id = tenants[number, step.json["tenant_id"]]
+                    published = replace(step, json=step.json | {"tenant_id": tenant_id})
+                    producer.delivery.send(DEFINITIONS_TOPIC, published.key(), published.value())
+                else:
+                    tenant_id = tenants[number, step.received.tenant_id]
+                    payload = moved_payload(step, tenant_id, beginning - BEGINNING, schema_ids)
+                    kind = EventKind(step.received.topic.rpartition(".")[2])
+                    producer.send_bytes(tenant_id, kind, step.received.key, payload)
+    producer.delivery.raise_for_failures()
+    wait(stack.settings, WAIT_S)
+    ours = frozenset(tenants.values())
+    return Sent(ours, from_the_log(stack.settings, ours))
+
+
+def moved_payload(
+    written: Written, tenant_id: str, by_ms: int, schema_ids: Mapping[str, int]
+) -> bytes | None:
+    """The record as somebody else's and at another time; what was unreadable stays as it is."""
+    received = written.received
+    if received.event is None:
+        return written.value
+    event = moved(received.event, by_ms)
+    if event.tenant_id == received.tenant_id:  # otherwise the mismatch stays one
+        event = replace(event, tenant_id=tenant_id)
+    return encode_event(event, schema_ids[type(event).__name__])
+
+
+def moved(event: Assignment | Outcome, by_ms: int) -> Assignment | Outcome:
+    name = "assigned_at" if isinstance(event, Assignment) else "occurred_at"
+    at = event.happened_at + by_ms
+    return replace(event, **{name: at}) if -(2**63) <= at < 2**63 else event
+
+
+def from_the_log(stack_settings: Settings, tenants: frozenset[str]) -> Attribution:
+    """What the reference makes of the log the broker has now."""
+    of_settings = stack_settings.attribution
+    rules = Rules(
+        of_settings.horizon_ms, of_settings.future_ms, of_settings.retention_ms, stack_settings.region
+    )
+    definitions: Iterator[Definition] = (
+        Definition.from_json(published.content, published.append_time_ms)
+        for published in read_published(stack_settings).values()
+    )
+    records = (record for record in read_received(stack_settings) if record.tenant_id in tenants)
+    return attribute(records, definitions, rules)
+
+
+def test_at_least_twenty_streams_have_slots_and_every_reason_occurs(sent: Sent) -> None:
+    assert len({key.tenant_id for key in sent.expected.slots}) >= 20
+    reasons = {refused.reason.value for refused in sent.expected.rejected}
+    assert reasons >= {
+        "unreadable",
+        "mismatch",
+        "bad_value",
+        "from_future",
+        "too_late",
+        "duplicate",
+        "unknown_variant",
+    }
+
+
+def test_every_slot_equals_the_reference_to_the_last_bit(stack: RunningStack, sent: Sent) -> None:
+    found = {
+        key: slot for key, slot in slots_in_view(stack.settings).items() if key.tenant_id in sent.tenants
+    }
+    assert found == sent.expected.slots
+
+
+def test_the_refused_records_are_those_of_the_reference(stack: RunningStack, sent: Sent) -> None:
+    """An assignment whose definition is still awaited is refused by the reference, which knows the end."""
+    found = {
+        (record.reason, record.topic, record.partition, record.offset)
+        for record in read_rejected(stack.settings)
+        if record.tenant_id in sent.tenants
+    }
+    assert found == {
+        tuple(refused) for refused in sent.expected.rejected if refused.reason != "unknown_definition"
+    }
+
+
+def test_the_refused_bytes_are_kept(stack: RunningStack, sent: Sent) -> None:
+    unreadable = [
+        record
+        for record in read_rejected(stack.settings, reason="unreadable")
+        if record.tenant_id in sent.tenants
+    ]
+    assert unreadable
+    assert all(record.record_key is not None and record.detail for record in unreadable)
