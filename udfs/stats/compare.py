@@ -6,110 +6,36 @@ A comparison is one treatment against the control in one metric and one view. It
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from udfs.stats import multiplicity, planning, tails
+from udfs.stats import sequential as seq
+from udfs.stats.arrays import Array, Flags
+from udfs.stats.bayes import lift_posterior
 from udfs.stats.contrast import Contrasts, Strata
-from udfs.stats.cuped import adjust
+from udfs.stats.cuped import Adjusted, adjust
+from udfs.stats.guardrail import sequential_guardrail, shortfall
 from udfs.stats.mean import welch
-from udfs.stats.moments import Moments
-from udfs.stats.outcome import ImpossibleSumsError, Reason, check_probability
-from udfs.stats.pairs import KINDS, Kind, Pairs
+from udfs.stats.outcome import ImpossibleSumsError, Reason
+from udfs.stats.pairs import Pairs
+from udfs.stats.proportion import newcombe
+from udfs.stats.questions import NO_FAMILY, Comparison, Questions
 from udfs.stats.relative import fieller
+from udfs.stats.scorecard import Scorecard
 
-Array = NDArray[np.float64]
-Cell = float | str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """One question: does this treatment differ from the control in this metric?
-
-    Attributes:
-        kind: How users are compared: ``mean``, ``proportion`` or ``ratio``.
-        strata: (control, treatment) sums, one pair per config version; a single one for a single version.
-        has_covariate: The metric has a pre-period, so x (and e) mean something.
-        alpha: Rate of false alarms, in (0, 1).
-
-    Raises:
-        ValueError: Naming the attribute and the rule it breaks.
-    """
-
-    kind: Kind
-    strata: tuple[tuple[Moments, Moments], ...]
-    has_covariate: bool = False
-    alpha: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind is {self.kind!r}: it must be one of {', '.join(KINDS)}")
-        if not self.strata:
-            raise ValueError("strata is empty: a comparison needs the sums of at least one config version")
-        check_probability("alpha", self.alpha)
-
-
-@dataclass(frozen=True, slots=True)
-class Scorecard:
-    """The answers, one array of shape ``(comparisons,)`` per column of ``results``.
-
-    In number columns an absent answer is nan; ``status`` is ``undetermined`` where the comparison itself
-    has none, and ``reason`` (a ``Reason`` or ``None``) says why it, or a part of it, is absent.
-    """
-
-    n_control: Array
-    n_treatment: Array
-    mean_control: Array
-    mean_treatment: Array
-    abs_diff: Array
-    abs_ci_lower: Array
-    abs_ci_upper: Array
-    rel_diff: Array
-    rel_ci_lower: Array
-    rel_ci_upper: Array
-    p_value: Array
-    log_p_value: Array
-    cuped_abs_diff: Array
-    cuped_ci_lower: Array
-    cuped_ci_upper: Array
-    cuped_p_value: Array
-    cuped_theta: Array
-    variance_reduction: Array
-    status: NDArray[np.str_]
-    reason: NDArray[np.object_] = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.n_control)
-
-    def columns(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays by name, in the order above."""
-        return {column.name: getattr(self, column.name) for column in fields(self)}
-
-    def rows(self) -> Iterator[dict[str, Cell]]:
-        """One mapping per comparison, for a table writer: nan becomes ``None``, a reason its text."""
-        names, columns = [], []
-        for name, values in self.columns().items():
-            names.append(name)
-            columns.append(_cells(name, values))
-        for row in zip(*columns, strict=True):
-            yield dict(zip(names, row, strict=True))
-
-
-def _cells(name: str, values: NDArray[np.generic]) -> list[Cell]:
-    if name in ("n_control", "n_treatment"):
-        return [int(value) for value in values.tolist()]
-    if values.dtype == np.float64:
-        return [None if value != value or value in (np.inf, -np.inf) else value for value in values.tolist()]
-    return [None if value is None else str(value) for value in values.tolist()]
+Columns = dict[str, Array]
 
 
 def compare(comparisons: Sequence[Comparison], *, refuse_impossible: bool = False) -> Scorecard:
     """All statistics of all comparisons, vectorised.
 
     Args:
-        comparisons: Any number of questions of any mix of kinds.
+        comparisons: Any number of questions of any mix of kinds; the questions of a family come in one call.
         refuse_impossible: Raise instead of answering ``undetermined`` with reason ``impossible_sums``
             where no sample has the sums given (a stream shows such sums for moments; a file should not).
 
@@ -128,93 +54,272 @@ def compare(comparisons: Sequence[Comparison], *, refuse_impossible: bool = Fals
         for moments in arms[worst]:
             moments.check()
         raise ImpossibleSumsError(f"no {kinds[worst]} metric has the sums {arms[worst]}")
-    return compare_pairs(
-        pairs,
-        counts=counts,
-        has_covariate=np.array([comparison.has_covariate for comparison in comparisons], dtype=bool),
-        alpha=np.array([comparison.alpha for comparison in comparisons], dtype=np.float64),
-    )
+    return compare_pairs(pairs, Questions.of(comparisons), counts=counts)
 
 
 def compare_pairs(
-    pairs: Pairs,
-    *,
-    counts: NDArray[np.intp] | None = None,
-    has_covariate: NDArray[np.bool_] | bool = False,
-    alpha: Array | float = 0.05,
+    pairs: Pairs, questions: Questions | None = None, *, counts: NDArray[np.intp] | None = None
 ) -> Scorecard:
-    """The columns of ``results`` from reduced pairs; ``compare`` for those who hold arrays.
+    """The columns of ``results`` from reduced pairs: ``compare`` for those who hold arrays.
 
     Args:
         pairs: One row per stratum; the strata of a comparison follow one another.
+        questions: What is asked of each comparison; the defaults of ``Questions`` if absent.
         counts: Strata of each comparison; 1 each if absent.
-        has_covariate, alpha: As in ``Comparison``, scalar or per comparison.
     """
-    rows = len(pairs.difference)
     if counts is None:
-        counts = np.ones(rows, dtype=np.intp)
-    covariate = np.broadcast_to(has_covariate, counts.shape)
-    control, treatment = pairs.control, pairs.treatment
-    usable = pairs.reasons == None  # noqa: E711 - elementwise over an object array
-    strata = Strata.of(counts, control.n + treatment.n, usable)
-    reason, usable = _reasons(pairs, strata, counts, usable)
-
-    raw = Contrasts.of_arms(control, treatment, pairs.difference).combined(strata)
-    adjusted = adjust(pairs, np.repeat(covariate, counts))
-    cuped = adjusted.contrasts.combined(strata)
-    test, cuped_test = welch(raw, alpha), welch(cuped, alpha)
-    lifts = fieller(raw, test.critical)
-
-    determined = usable & (raw.variance > 0.0)
-    reason[usable & ~determined] = Reason.ZERO_VARIANCE
-    baseline = determined & np.isnan(lifts.ci_lower)
-    reason[baseline] = Reason.BASELINE_NEAR_ZERO
-    with_cuped = determined & covariate & (cuped.variance > 0.0)
-
-    def given(values: Array) -> Array:
-        return np.where(determined, values, np.nan)
-
-    def given_cuped(values: Array) -> Array:
-        return np.where(with_cuped, values, np.nan)
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        reduction = 1.0 - cuped.variance / raw.variance
+        counts = np.ones(len(pairs.difference), dtype=np.intp)
+    ground = _Ground.of(pairs, questions or Questions(), counts)
+    fixed = _at_one_look(ground)
+    ground.reason[ground.determined & np.isnan(fixed["rel_ci_lower"])] = Reason.BASELINE_NEAR_ZERO
+    only_once = ground.determined & ground.one_look & _unexplained(ground.reason)
+    ground.reason[only_once] = Reason.ONE_LOOK_ONLY
+    bounded = np.isfinite(fixed["rel_ci_lower"])
+    look = _Look.of(ground)
     return Scorecard(
-        n_control=strata.sum(control.n),
-        n_treatment=strata.sum(treatment.n),
-        mean_control=raw.control,
-        mean_treatment=raw.treatment,
-        abs_diff=raw.difference,
-        abs_ci_lower=given(test.ci_lower),
-        abs_ci_upper=given(test.ci_upper),
-        rel_diff=lifts.lift,
-        rel_ci_lower=given(lifts.ci_lower),
-        rel_ci_upper=given(lifts.ci_upper),
-        p_value=given(test.p_value),
-        log_p_value=given(test.log_p_value),
-        cuped_abs_diff=given_cuped(cuped.difference),
-        cuped_ci_lower=given_cuped(cuped_test.ci_lower),
-        cuped_ci_upper=given_cuped(cuped_test.ci_upper),
-        cuped_p_value=given_cuped(cuped_test.p_value),
-        cuped_theta=given_cuped(strata.sum(adjusted.theta, 1)),
-        variance_reduction=given_cuped(reduction),
-        status=np.where(determined, "ok", "undetermined"),
-        reason=reason,
+        status=np.where(ground.determined, "ok", "undetermined"),
+        reason=ground.reason,
+        **fixed,
+        **_for_few_conversions(ground),
+        **_with_covariate(ground),
+        **_at_any_look(ground, look),
+        **_beliefs(ground, bounded),
+        **_plans(ground, look, bounded),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What the statistics of every kind start from; arrays of shape ``(comparisons,)`` but for ``pairs``.
+
+    ``best`` is adjusted by the covariate where there is one; ``sturdy`` is ``best`` with the robust variance.
+    """
+
+    pairs: Pairs
+    asked: Questions
+    counts: NDArray[np.intp]
+    strata: Strata
+    alpha: Array
+    one_look: Flags
+    family: NDArray[np.intp]
+    raw: Contrasts
+    adjusted: Adjusted
+    best: Contrasts
+    sturdy: Contrasts
+    n_control: Array
+    n_treatment: Array
+    determined: Flags
+    covariate: Flags
+    reason: NDArray[np.object_]
+
+    @classmethod
+    def of(cls, pairs: Pairs, asked: Questions, counts: NDArray[np.intp]) -> Self:
+        n_c, n_t = pairs.control.n, pairs.treatment.n
+        usable = _unexplained(pairs.reasons)
+        strata = Strata.of(counts, n_c + n_t, usable)
+        reason, answerable = _reasons(pairs, strata, counts, usable)
+        covariate = np.broadcast_to(asked.has_covariate, counts.shape)
+        raw = Contrasts.of_arms(pairs.control, pairs.treatment, pairs.difference).combined(strata)
+        adjusted = adjust(pairs, np.repeat(covariate, counts))
+        sturdy = seq.robust(adjusted.contrasts, adjusted.pooled_variance, n_c, n_t).combined(strata)
+        determined = answerable & (raw.variance > 0.0)
+        reason[answerable & ~determined] = Reason.ZERO_VARIANCE
+        return cls(
+            pairs=pairs,
+            asked=asked,
+            counts=counts,
+            strata=strata,
+            alpha=np.broadcast_to(np.asarray(asked.alpha, dtype=np.float64), counts.shape),
+            one_look=np.broadcast_to(asked.one_look, counts.shape),
+            family=np.broadcast_to(np.asarray(asked.family, dtype=np.intp), counts.shape),
+            raw=raw,
+            adjusted=adjusted,
+            best=adjusted.contrasts.combined(strata),
+            sturdy=sturdy,
+            n_control=strata.sum(n_c),
+            n_treatment=strata.sum(n_t),
+            determined=determined,
+            covariate=covariate,
+            reason=reason,
+        )
+
+
 def _reasons(
-    pairs: Pairs, strata: Strata, counts: NDArray[np.intp], usable: NDArray[np.bool_]
-) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    pairs: Pairs, strata: Strata, counts: NDArray[np.intp], usable: Flags
+) -> tuple[NDArray[np.object_], Flags]:
     """Each comparison's reason, and whether it can be answered from the strata that are usable."""
     if strata.single:
         return pairs.reasons.copy(), usable
     reason = np.array(pairs.reasons[strata.starts], dtype=object)
     kept = np.add.reduceat(usable.astype(np.intp), strata.starts)
-    impossible = np.array([found is Reason.IMPOSSIBLE_SUMS for found in pairs.reasons], dtype=np.intp)
+    impossible = np.array([each is Reason.IMPOSSIBLE_SUMS for each in pairs.reasons], dtype=np.intp)
     broken = np.add.reduceat(impossible, strata.starts) > 0
     answerable = (kept > 0) & ~broken
     reason[answerable] = None
     reason[answerable & (kept < counts)] = Reason.VERSION_LEFT_OUT
     reason[broken] = Reason.IMPOSSIBLE_SUMS
     return reason, answerable
+
+
+def _unexplained(reasons: NDArray[np.object_]) -> Flags:
+    return np.array([reason is None for reason in reasons.tolist()], dtype=bool)
+
+
+def _given(where: Flags, values: Array) -> Array:
+    return np.where(where, values, np.nan)
+
+
+def _at_one_look(ground: _Ground) -> Columns:
+    raw = ground.raw
+    test = welch(raw, ground.alpha)
+    lifts = fieller(raw, test.critical)
+    return {
+        "n_control": ground.n_control,
+        "n_treatment": ground.n_treatment,
+        "mean_control": raw.control,
+        "mean_treatment": raw.treatment,
+        "abs_diff": raw.difference,
+        "abs_ci_lower": _given(ground.determined, test.ci_lower),
+        "abs_ci_upper": _given(ground.determined, test.ci_upper),
+        "rel_diff": lifts.lift,
+        "rel_ci_lower": _given(ground.determined, lifts.ci_lower),
+        "rel_ci_upper": _given(ground.determined, lifts.ci_upper),
+        "p_value": _given(ground.determined, test.p_value),
+        "log_p_value": _given(ground.determined, test.log_p_value),
+    }
+
+
+def _for_few_conversions(ground: _Ground) -> Columns:
+    proportion = np.broadcast_to(ground.asked.proportion, ground.counts.shape)
+    if not proportion.any():
+        absent = np.full(ground.counts.shape, np.nan)
+        return {"small_ci_lower": absent, "small_ci_upper": absent}
+    alpha = np.repeat(ground.alpha, ground.counts)
+    lower, upper = newcombe(
+        ground.pairs.control, ground.pairs.treatment, ground.raw.difference, alpha, ground.strata
+    )
+    return {"small_ci_lower": _given(proportion, lower), "small_ci_upper": _given(proportion, upper)}
+
+
+def _with_covariate(ground: _Ground) -> Columns:
+    there = ground.determined & ground.covariate & (ground.best.variance > 0.0)
+    rows = np.flatnonzero(there)
+    test = welch(ground.best.take(rows), ground.alpha[rows])
+
+    def put(values: Array) -> Array:
+        column = np.full(there.shape, np.nan)
+        column[rows] = values
+        return column
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reduction = 1.0 - ground.best.variance / ground.raw.variance
+    return {
+        "cuped_abs_diff": _given(there, ground.best.difference),
+        "cuped_ci_lower": put(test.ci_lower),
+        "cuped_ci_upper": put(test.ci_upper),
+        "cuped_p_value": put(test.p_value),
+        "cuped_theta": _given(there, ground.strata.sum(ground.adjusted.theta, 1)),
+        "variance_reduction": _given(there, reduction),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The sequential side of a look: ``t`` is the information, ``precision`` rho^2 (nan: no sequential test),
+    ``level`` alpha divided by the size of the family and ``critical`` the multiplier at that level."""
+
+    t: Array
+    precision: Array
+    level: Array
+    test: seq.SequentialTests
+    critical: Array
+
+    @classmethod
+    def of(cls, ground: _Ground) -> Self:
+        t = ground.strata.information(ground.pairs.control.n, ground.pairs.treatment.n)
+        wanted = ground.determined & ~ground.one_look
+        precision = _given(wanted, seq.mixture_precision(ground.alpha, ground.asked.planned))
+        level = ground.alpha / multiplicity.family_sizes(ground.family)
+        test = seq.sequential(ground.sturdy, t, precision, ground.alpha)
+        return cls(t, precision, level, test, seq.multiplier(t, precision, level))
+
+
+def _at_any_look(ground: _Ground, look: _Look) -> Columns:
+    sturdy, test, asked = ground.sturdy, look.test, ground.asked
+    log_p = seq.log_p_from_log_e(test.log_e)
+    before = np.broadcast_to(np.asarray(asked.log_p_min, dtype=np.float64), log_p.shape)
+    log_p_min = np.fmin(log_p, _given((before < 0.0) & ~ground.one_look, before))
+    in_family = ground.family != NO_FAMILY
+    adjusted = np.full(log_p.shape, np.nan)
+    adjusted[in_family] = multiplicity.holm(log_p_min[in_family], ground.family[in_family])
+    reach = _given(in_family, look.critical * np.sqrt(sturdy.variance))
+    distance, spread, _ = shortfall(sturdy, asked.good, asked.margin, asked.margin_abs)
+    one_sided = seq.mixture_precision(np.minimum(2.0 * ground.alpha, 0.999), asked.planned)
+    one_sided = _given(np.isfinite(look.precision), one_sided)
+    harm, noninferior = sequential_guardrail(distance, spread, look.t, one_sided)
+    with np.errstate(under="ignore"):
+        return {
+            "seq_ci_lower": test.ci_lower,
+            "seq_ci_upper": test.ci_upper,
+            "seq_rel_ci_lower": test.rel_ci_lower,
+            "seq_rel_ci_upper": test.rel_ci_upper,
+            "seq_p_value": np.exp(log_p),
+            "seq_log_e": test.log_e,
+            "seq_p_min": np.exp(log_p_min),
+            "seq_log_p_min": log_p_min,
+            "simultaneous_ci_lower": sturdy.difference - reach,
+            "simultaneous_ci_upper": sturdy.difference + reach,
+            "p_adjusted": np.exp(adjusted),
+            "harm_p_value": np.exp(seq.log_p_from_log_e(harm)),
+            "noninferior_p_value": np.exp(seq.log_p_from_log_e(noninferior)),
+        }
+
+
+def _beliefs(ground: _Ground, bounded: Flags) -> Columns:
+    belief = lift_posterior(ground.best, ground.asked.good, ground.asked.prior_sd, ground.alpha)
+    return {
+        "chance_to_win": _given(bounded, belief.chance_to_win),
+        "expected_loss": _given(bounded, belief.expected_loss),
+        "posterior_lift": _given(bounded, belief.mean),
+        "posterior_ci_lower": _given(bounded, belief.ci_lower),
+        "posterior_ci_upper": _given(bounded, belief.ci_upper),
+    }
+
+
+def _plans(ground: _Ground, look: _Look, bounded: Flags) -> Columns:
+    """For a sequential test from its robust variance, else for one look from Welch's."""
+    asked, continuous = ground.asked, np.isfinite(look.precision)
+    once = np.flatnonzero(~continuous & bounded)
+    critical, variance = (
+        look.critical.copy(),
+        np.where(continuous, ground.sturdy.variance, ground.best.variance),
+    )
+    critical[once] = tails.critical_value(look.level[once], ground.best.take(once).degrees_of_freedom)
+    users = ground.n_control + ground.n_treatment
+    baseline = np.abs(ground.best.control)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mde = planning.detectable_effect(np.sqrt(variance), critical, asked.power) / baseline
+    needed = np.array(np.broadcast_to(np.asarray(asked.planned_users, dtype=np.float64), users.shape))
+    target = np.broadcast_to(np.asarray(asked.target_lift, dtype=np.float64), users.shape)
+    power = np.broadcast_to(np.asarray(asked.power, dtype=np.float64), users.shape)
+    rows = np.flatnonzero(np.isfinite(target))
+    needed[rows] = np.nan
+    rows = rows[bounded[rows]]
+    effect, user_variance = target[rows] * baseline[rows], variance[rows] * users[rows]
+    needed[rows] = np.where(
+        continuous[rows],
+        planning.sequential_users_needed(
+            effect,
+            user_variance,
+            look.t[rows] / users[rows],
+            look.precision[rows],
+            look.level[rows],
+            power[rows],
+        ),
+        planning.fixed_users_needed(effect, user_variance, look.level[rows], power[rows]),
+    )
+    return {
+        "mde": _given(bounded & (variance > 0.0), mde),
+        "users_needed": np.ceil(needed),
+        "days_left": planning.days_until(needed - users, asked.users_per_day),
+    }

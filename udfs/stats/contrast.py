@@ -6,15 +6,14 @@ weighs its difference, so that a change of allocation cannot look like an effect
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from udfs.stats.arrays import Array
 from udfs.stats.pairs import Arms
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,8 @@ class Contrasts:
         difference: Treatment minus control.
         control, treatment: The two means, as shown.
         control_variance, treatment_variance: Variances of those means (squared standard errors).
-        satterthwaite: sum of (an arm's mean's variance)^2/(n - 1), the divisor of Welch's degrees of freedom.
+        control_satterthwaite, treatment_satterthwaite: (variance of the arm's mean)^2/(n - 1), whose sum
+            divides in Welch's degrees of freedom.
     """
 
     difference: Array
@@ -33,7 +33,8 @@ class Contrasts:
     treatment: Array
     control_variance: Array
     treatment_variance: Array
-    satterthwaite: Array
+    control_satterthwaite: Array
+    treatment_satterthwaite: Array
 
     @property
     def variance(self) -> Array:
@@ -44,7 +45,7 @@ class Contrasts:
     def degrees_of_freedom(self) -> Array:
         """Welch-Satterthwaite; nan where both variances are 0."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(self.variance**2 / self.satterthwaite)
+            return np.asarray(self.variance**2 / (self.control_satterthwaite + self.treatment_satterthwaite))
 
     @classmethod
     def of_arms(cls, control: Arms, treatment: Arms, difference: Array) -> Self:
@@ -64,8 +65,12 @@ class Contrasts:
         treatment_mean, treatment_variance, treatment_n = treatment
         with np.errstate(invalid="ignore", divide="ignore"):
             v_c, v_t = control_variance / control_n, treatment_variance / treatment_n
-            lower = v_c**2 / (control_n - 1.0) + v_t**2 / (treatment_n - 1.0)
-        return cls(difference, control_mean, treatment_mean, v_c, v_t, lower)
+            s_c, s_t = v_c**2 / (control_n - 1.0), v_t**2 / (treatment_n - 1.0)
+        return cls(difference, control_mean, treatment_mean, v_c, v_t, s_c, s_t)
+
+    def take(self, rows: NDArray[np.intp]) -> Contrasts:
+        """The given rows alone."""
+        return Contrasts(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def combined(self, strata: Strata) -> Contrasts:
         """Sum of w_v·difference_v, with variance sum of w_v^2·variance_v, over each comparison's strata."""
@@ -77,7 +82,8 @@ class Contrasts:
             strata.sum(self.treatment, 1),
             strata.sum(self.control_variance, 2),
             strata.sum(self.treatment_variance, 2),
-            strata.sum(self.satterthwaite, 4),
+            strata.sum(self.control_satterthwaite, 4),
+            strata.sum(self.treatment_satterthwaite, 4),
         )
 
 
@@ -118,3 +124,20 @@ class Strata:
             return values
         weighted = np.where(self.weight > 0.0, values, 0.0) * self.weight**power
         return np.asarray(np.add.reduceat(weighted, self.starts))
+
+    def information(self, n_control: Array, n_treatment: Array) -> Array:
+        """The sequential test's clock: 4/(1/n_C + 1/n_T), and over versions what keeps it a clock.
+
+        Over versions the sum of n_v·difference_v gains variance n_v^2·4/t_v per version, so time must run
+        as that sum does: t = (t_1/n_1)^2·sum n_v^2/t_v, the first version setting the unit. With one
+            version it is t_1.
+        """
+        with np.errstate(invalid="ignore", divide="ignore"):
+            users = n_control + n_treatment
+            own = np.where(users > 0.0, 4.0 * n_control * n_treatment / users, 0.0)
+            if self.single:
+                return np.asarray(own)
+            kept = self.weight > 0.0
+            gained = np.add.reduceat(np.where(kept, users**2 / own, 0.0), self.starts)
+            first = np.minimum.reduceat(np.where(kept, np.arange(len(users)), len(users)), self.starts)
+            return np.asarray((own[first] / users[first]) ** 2 * gained)

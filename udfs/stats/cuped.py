@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from udfs.stats.arrays import Array
 from udfs.stats.contrast import Contrasts
 from udfs.stats.mean import one_pair, welch
 from udfs.stats.moments import Moments
 from udfs.stats.outcome import Estimate, Reason, Undetermined, check_probability
 from udfs.stats.pairs import Arms, Kind, Pairs
-
-Array = NDArray[np.float64]
 
 _EVERYTHING = 1e-12
 """A remainder of the variance below this share is rounding: the covariate then explains everything."""

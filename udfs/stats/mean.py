@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from udfs.stats import tails
+from udfs.stats.arrays import Array, Numbers
 from udfs.stats.contrast import Contrasts
 from udfs.stats.moments import Moments
 from udfs.stats.outcome import Estimate, ImpossibleSumsError, Reason, Undetermined, check_probability
 from udfs.stats.pairs import Kind, Pairs
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class WelchTests:
     critical: Array
 
 
-def welch(contrasts: Contrasts, alpha: ArrayLike = 0.05) -> WelchTests:
+def welch(contrasts: Contrasts, alpha: Numbers = 0.05) -> WelchTests:
     """Welch's t-test and interval of each difference (Welch 1947).
 
     Args:

@@ -6,6 +6,7 @@ An answer that cannot be given is a value of its own type, so that it can be nei
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +36,8 @@ class Reason(StrEnum):
     """There is no user to count."""
     NO_ALLOCATION = "no_allocation"
     """Fewer than two arms are meant to receive users."""
+    NO_ARRIVALS = "no_arrivals"
+    """No user arrives, so the missing ones never will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,12 @@ class Estimate:
 
 class ImpossibleSumsError(ValueError):
     """The sums belong to no sample. The message names the sums and the rule they break."""
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise ``ValueError`` naming ``name`` unless the value is above 0 and finite."""
+    if not 0.0 < value < math.inf:
+        raise ValueError(f"{name} is {value!r}: it must be above 0 and finite")
 
 
 def check_probability(name: str, value: float) -> None:

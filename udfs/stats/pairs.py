@@ -15,10 +15,10 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from udfs.stats.arrays import Array
 from udfs.stats.moments import MICROS, Moments
 from udfs.stats.outcome import ImpossibleSumsError, Reason
 
-Array = NDArray[np.float64]
 Kind = Literal["mean", "proportion", "ratio"]
 KINDS: tuple[Kind, ...] = ("mean", "proportion", "ratio")
 

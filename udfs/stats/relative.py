@@ -10,16 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from udfs.stats import tails
+from udfs.stats.arrays import Array, Numbers
 from udfs.stats.contrast import Contrasts
 from udfs.stats.mean import one_contrast
 from udfs.stats.moments import Moments
 from udfs.stats.outcome import Estimate, Reason, Undetermined, check_probability
 from udfs.stats.pairs import Kind
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Lifts:
     ci_upper: Array
 
 
-def fieller(contrasts: Contrasts, critical: ArrayLike, inflation: ArrayLike = 1.0) -> Lifts:
+def fieller(contrasts: Contrasts, critical: Numbers) -> Lifts:
     """Fieller's interval of each relative lift (Fieller 1954), with the absolute test's critical value.
 
     With D = m_T - m_C, a = m_C^2 - q V_C and q = critical^2: the ends are the roots of
@@ -40,13 +38,12 @@ def fieller(contrasts: Contrasts, critical: ArrayLike, inflation: ArrayLike = 1.
     Args:
         contrasts: Differences with the variances of both means.
         critical: Standard errors from the estimate to an end of the absolute interval (t, z or sequential).
-        inflation: Factor on both variances, at least 1; the sequential test's robust variance.
 
     Returns:
         nan ends where a <= 0: the baseline is not distinguishable from 0 at this critical value.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        q = np.square(critical) * inflation
+        q = np.square(critical)
         d, m_c, m_t = contrasts.difference, contrasts.control, contrasts.treatment
         v_c, v_t = contrasts.control_variance, contrasts.treatment_variance
         a = m_c**2 - q * v_c

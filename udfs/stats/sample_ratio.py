@@ -6,6 +6,7 @@ one are a leak, a finding of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ import numpy as np
 from scipy import special
 
 from udfs.stats.outcome import Reason, Undetermined
+
+CONCENTRATION = 1000.0
+"""Default prior of the sequential test, in users' worth of trust in the intended shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class SampleRatio:
         expected: Sum over versions of (users of the version in its weighted arms)·share.
         chi2, degrees_of_freedom, p_value: Pearson's test, added over versions; valid for one look.
         leaked: Users by variant in arms of weight 0; empty when all is well.
+        log_e_value: ln of the sequential test's e-value, added over versions; any number of looks.
+        sequential_p_value: min(1, 1/E) of this look. Keep its minimum over looks.
     """
 
     counts: Mapping[str, int]
@@ -67,14 +73,45 @@ class SampleRatio:
     degrees_of_freedom: int
     p_value: float
     leaked: Mapping[str, int]
+    log_e_value: float
+
+    @property
+    def sequential_p_value(self) -> float:
+        """Always-valid p of this look."""
+        return min(1.0, math.exp(-self.log_e_value)) if self.log_e_value > -700.0 else 1.0
 
 
-def sample_ratio(allocations: Sequence[Allocation]) -> SampleRatio | Undetermined:
-    """Pearson's chi-square of users against the allocation, one look (Fabijan et al., KDD 2019, section 4).
+def multinomial_log_e(counts: Sequence[int], shares: Sequence[float], concentration: float) -> float:
+    """ln of the Bayes factor of "some other allocation" against ``shares`` (Lindon and Malek 2020, eq. 6).
+
+    ln G(A) - ln G(A + N) + sum [ln G(a_i + S_i) - ln G(a_i)] - sum S_i ln theta_i, with a_i =
+    concentration·theta_i. A function of today's counts alone: the order in which users came does not
+    matter.
 
     Args:
-        allocations: One per config version. Statistics and degrees of freedom add over versions, so that
-            opposite imbalances cannot cancel.
+        counts: Users by arm.
+        shares: Expected shares theta_i, above 0, summing to 1.
+        concentration: How near to ``shares`` the alternative is sought; 1000 finds 52/48 soonest.
+    """
+    s = np.asarray(counts, dtype=np.float64)
+    theta = np.asarray(shares, dtype=np.float64)
+    a = concentration * theta
+    total = special.gammaln(a.sum()) - special.gammaln(a.sum() + s.sum())
+    arms = special.gammaln(a + s) - special.gammaln(a) - s * np.log(theta)
+    return float(total + arms.sum())
+
+
+def sample_ratio(
+    allocations: Sequence[Allocation], *, concentration: float = CONCENTRATION
+) -> SampleRatio | Undetermined:
+    """Users against the allocation: Pearson's chi-square for one look, and a test for any number of looks.
+
+    Fabijan et al., KDD 2019, section 4; Lindon and Malek, NeurIPS 2022 (arXiv 2011.03567).
+
+    Args:
+        allocations: One per config version. Statistics, degrees of freedom and ln E add over versions, so
+            that opposite imbalances cannot cancel.
+        concentration: Of the sequential test's Dirichlet prior, above 0.
 
     Returns:
         ``Undetermined(NO_ALLOCATION)`` when no version has two arms with weight, ``Undetermined(NO_UNITS)``
@@ -83,7 +120,7 @@ def sample_ratio(allocations: Sequence[Allocation]) -> SampleRatio | Undetermine
     counts: dict[str, int] = {}
     expected: dict[str, float] = {}
     leaked: dict[str, int] = {}
-    chi2, degrees = 0.0, 0
+    chi2, degrees, log_e = 0.0, 0, 0.0
     judged = False
     for allocation in allocations:
         shares = allocation.shares
@@ -98,10 +135,12 @@ def sample_ratio(allocations: Sequence[Allocation]) -> SampleRatio | Undetermine
         if len(shares) < 2 or users == 0:
             continue
         degrees += len(shares) - 1
+        arms = [allocation.counts.get(variant, 0) for variant in shares]
+        log_e += multinomial_log_e(arms, list(shares.values()), concentration)
         chi2 += sum(
-            (allocation.counts.get(variant, 0) - users * share) ** 2 / (users * share)
-            for variant, share in shares.items()
+            (count - users * share) ** 2 / (users * share)
+            for count, share in zip(arms, shares.values(), strict=True)
         )
     if degrees == 0:
         return Undetermined(Reason.NO_UNITS if judged else Reason.NO_ALLOCATION)
-    return SampleRatio(counts, expected, chi2, degrees, float(special.chdtrc(degrees, chi2)), leaked)
+    return SampleRatio(counts, expected, chi2, degrees, float(special.chdtrc(degrees, chi2)), leaked, log_e)

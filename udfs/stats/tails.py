@@ -7,23 +7,27 @@ Arrays broadcast; scalars give arrays of no dimension.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-Array = NDArray[np.float64]
+from udfs.stats.arrays import Array, Numbers
 
 _DEEP = 1e-290
 _TINY = 1e-300
 
 
-def two_sided_p(t: ArrayLike, degrees_of_freedom: ArrayLike) -> Array:
+def two_sided_p(t: Numbers, degrees_of_freedom: Numbers) -> Array:
     """P(|T| >= |t|) for Student's t, in [0, 1]; ``inf`` degrees of freedom are the normal."""
     statistic = -np.abs(np.asarray(t, dtype=np.float64))
     df = np.asarray(degrees_of_freedom, dtype=np.float64)
     return np.asarray(2.0 * special.stdtr(df, statistic))
 
 
-def log_two_sided_p(t: ArrayLike, degrees_of_freedom: ArrayLike, p: Array | None = None) -> Array:
+def upper_tail_p(t: Numbers, degrees_of_freedom: Numbers) -> Array:
+    """P(T >= t), one-sided, in [0, 1]."""
+    return np.asarray(special.stdtr(np.asarray(degrees_of_freedom), -np.asarray(t, dtype=np.float64)))
+
+
+def log_two_sided_p(t: Numbers, degrees_of_freedom: Numbers, p: Array | None = None) -> Array:
     """Natural logarithm of ``two_sided_p``, finite for every finite t.
 
     Args:
@@ -42,7 +46,7 @@ def log_two_sided_p(t: ArrayLike, degrees_of_freedom: ArrayLike, p: Array | None
     return result
 
 
-def critical_value(alpha: ArrayLike, degrees_of_freedom: ArrayLike) -> Array:
+def critical_value(alpha: Numbers, degrees_of_freedom: Numbers) -> Array:
     """The k with P(|T| > k) = alpha; ``inf`` degrees of freedom are the normal."""
     df = np.asarray(degrees_of_freedom, dtype=np.float64)
     return np.asarray(-special.stdtrit(df, np.asarray(alpha, dtype=np.float64) / 2.0))

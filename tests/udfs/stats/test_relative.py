@@ -13,7 +13,7 @@ from udfs.stats.relative import fieller
 def contrasts_of(difference, control, v_c, v_t):
     values = [np.atleast_1d(np.asarray(value, dtype=float)) for value in (difference, control, v_c, v_t)]
     d, m, c, t = np.broadcast_arrays(*values)
-    return Contrasts(d, m, m + d, c, t, (c**2 + t**2) / 99)
+    return Contrasts(d, m, m + d, c, t, c**2 / 99, t**2 / 99)
 
 
 @given(two_arms(), st.sampled_from([0.5, 0.2, 0.05, 0.001]))

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,3 +72,39 @@ def test_bad_counts_and_weights_are_refused_by_name(weight):
         Allocation({"a": 1}, {"a": 1.0, "b": weight})
     with pytest.raises(ValueError, match="count of 'a' is -1"):
         Allocation({"a": -1}, {"a": 1.0})
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300)), min_size=1, max_size=3)
+)
+def test_evidence_of_versions_multiplies(versions):
+    weights = {"a": 0.5, "b": 0.3, "c": 0.2}
+    allocations = [Allocation(dict(zip("abc", counts, strict=True)), weights) for counts in versions]
+    single = [sample_ratio([allocation]) for allocation in allocations]
+    together = sample_ratio(allocations)
+    total = sum(found.log_e_value for found in single if isinstance(found, SampleRatio))
+    if isinstance(together, SampleRatio):
+        assert together.log_e_value == pytest.approx(total, abs=1e-9)
+
+
+def test_the_sequential_evidence_is_the_chance_of_the_next_user_multiplied_up():
+    """The e-value is a product of predictions over users in any order (Lindon and Malek 2020, eq. 3)."""
+    order = "aababbbaab" * 3
+    shares, concentration = {"a": 0.6, "b": 0.4}, 50.0
+    seen = {"a": 0, "b": 0}
+    log_e = 0.0
+    for variant in order:
+        predicted = (concentration * shares[variant] + seen[variant]) / (concentration + sum(seen.values()))
+        log_e += math.log(predicted / shares[variant])
+        seen[variant] += 1
+    found = sample_ratio([Allocation(seen, shares)], concentration=concentration)
+    assert isinstance(found, SampleRatio)
+    assert found.log_e_value == pytest.approx(log_e, rel=1e-9)
+    assert found.sequential_p_value == pytest.approx(min(1.0, math.exp(-log_e)))
+
+
+def test_huge_imbalances_do_not_overflow():
+    found = sample_ratio([Allocation({"a": 10**9, "b": 10**6}, {"a": 1, "b": 1})])
+    assert isinstance(found, SampleRatio)
+    assert found.log_e_value > 1e8
+    assert found.sequential_p_value == 0.0
