@@ -83,8 +83,12 @@ class Engine:
         RefusedError: From every method, for whatever ClickHouse refuses, with its code.
     """
 
-    def __init__(self, data: Path, memory_mb: int) -> None:
-        """Open the folder, creating it where needed; ``memory_mb`` bounds all queries together."""
+    def __init__(self, data: Path, database: str, memory_mb: int) -> None:
+        """Open the folder and the database of requests that name none, creating them where needed.
+
+        chDB's own ``default`` shows the files of the working directory as tables, so nobody gets it unasked.
+        ``memory_mb`` bounds all queries together.
+        """
         data.mkdir(parents=True, exist_ok=True)
         config, users = data / "config.xml", data / "users.xml"
         users.write_text(_USERS, encoding="utf-8")
@@ -92,6 +96,8 @@ class Engine:
         self._url = f"{data / 'store'}?config-file={config}"
         # Held to the end: the engine shuts down with its last connection.
         self._holder = self._connection()
+        self._holder.query(f"CREATE DATABASE IF NOT EXISTS {quoted_name(database)}")
+        self._database = database
         self.version, self.timezone = self._text("SELECT version(), timezone()").split("\t")
         self._parse_cached = lru_cache(maxsize=1024)(self._parse)
 
@@ -174,8 +180,7 @@ class Engine:
     def _session(self, options: Options) -> Iterator[Any]:
         connection = self._connection()
         try:
-            if options.database:
-                connection.query(f"USE {quoted_name(options.database)}")
+            connection.query(f"USE {quoted_name(options.database or self._database)}")
             settings = {**options.settings, **({"readonly": "2"} if options.read_only else {})}
             if settings:
                 connection.query(

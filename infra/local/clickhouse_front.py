@@ -347,6 +347,7 @@ def _arguments() -> argparse.Namespace:
         "--port", type=int, default=port_of(clickhouse.url), help="on 127.0.0.1; 0: a free one"
     )
     parser.add_argument("--user", default=clickhouse.user)
+    parser.add_argument("--database", default=clickhouse.database, help="for requests that name none")
     parser.add_argument("--password-file", type=Path, help="its first line is the operator's password")
     parser.add_argument("--memory-mb", type=int, default=2048, help="bound for all queries together")
     arguments = parser.parse_args()
@@ -371,7 +372,7 @@ def main() -> None:
     # The engine would obey a config.xml of the working directory.
     os.chdir(data)
     try:
-        engine = Engine(data, arguments.memory_mb)
+        engine = Engine(data, arguments.database, arguments.memory_mb)
         front = Front(arguments.port, engine, arguments.user, arguments.password)
     except RefusedError as error:
         sys.exit(f"clickhouse front: {data}: {error}")

@@ -90,7 +90,7 @@ class Front:
 
     def connect(self, **options: Any) -> Client:
         """A client of the operator."""
-        return connect(self.settings("default"), **options)
+        return connect(self.settings(""), **options)
 
 
 @contextmanager

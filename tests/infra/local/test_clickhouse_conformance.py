@@ -38,7 +38,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield settings
 
 
-@pytest.fixture()
+@pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
     with connect(settings) as client:
         yield client
