@@ -12,10 +12,10 @@ from clickhouse_connect.driver.client import Client
 
 from infra.migrations import apply
 from tests.infra.clickhouse_process import clickhouse, connect
+from udfs.attribution.reference import SUM_NAMES
 
 pytestmark = pytest.mark.clickhouse
 
-SUMS = ("y", "d", "x", "e", "yy", "yd", "yx", "ye", "dd", "dx", "de", "xx", "xe", "ee")
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = ("slot_rows", "result_rows", "sample_ratio_rows")
 
@@ -97,7 +97,7 @@ def test_a_row_written_twice_is_one_row(client: Client) -> None:
     assert client.command("SELECT sum(n) FROM slots") == 7
 
 
-@pytest.mark.parametrize("total", [f"sum_{name}" for name in SUMS])
+@pytest.mark.parametrize("total", [f"sum_{name}" for name in SUM_NAMES])
 @pytest.mark.parametrize("value", [1, -1, 2**255 - 1, -(2**255)])
 def test_a_slot_with_any_sum_is_there(client: Client, total: str, value: int) -> None:
     insert(client, "slot_rows", [{**SLOT, "metric_id": "revenue", total: value}])
