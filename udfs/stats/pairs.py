@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, Self
 
 import numpy as np
@@ -69,32 +70,37 @@ class Pairs:
             pairs: (control, treatment) for each pair.
             kinds: The metric's kind for each pair.
         """
-        rows, reasons = [], []
+        rows: list[tuple[float, ...]] = []
+        reasons: list[Reason | None] = []
         for (control, treatment), kind in zip(pairs, kinds, strict=True):
             try:
-                row = _reduced(control, treatment, kind)
+                rows.append(
+                    _reduced_ratio(control, treatment)
+                    if kind == "ratio"
+                    else _reduced_mean(control, treatment, kind)
+                )
                 reasons.append(_reason(control, treatment, kind))
             except ImpossibleSumsError:
-                row = _counts_only(control, treatment)
+                rows.append(_counts_only(control, treatment))
                 reasons.append(Reason.IMPOSSIBLE_SUMS)
-            rows.append(row)
-        table = np.array(rows, dtype=np.float64).reshape(len(rows), 20).T
+        flat = np.fromiter(chain.from_iterable(rows), dtype=np.float64, count=_WIDTH * len(rows))
+        table = flat.reshape(len(rows), _WIDTH).T
+        control_arms, treatment_arms = Arms(*table[0:6]), Arms(*table[6:12])
+        pooled = _pooled_means(control_arms, treatment_arms, table[12], table[13], Arms(*table[14:20]))
         marked = np.empty(len(rows), dtype=object)
         marked[:] = reasons
-        return cls(Arms(*table[0:6]), Arms(*table[6:12]), Arms(*table[12:18]), table[18], table[19], marked)
+        return cls(control_arms, treatment_arms, pooled, table[12], table[13], marked)
 
 
-_Unit = tuple[float, float, float, float, float, float]
+_WIDTH = 20
+"""Numbers per reduced pair: six of each arm, two differences, six of a ratio's arms together."""
 
-
-def _reduced(control: Moments, treatment: Moments, kind: Kind) -> tuple[float, ...]:
-    return _reduced_ratio(control, treatment) if kind == "ratio" else _reduced_mean(control, treatment, kind)
+_UNKNOWN = (_NAN,) * 5
+_POOLED_LATER = (_NAN,) * 6
 
 
 def _counts_only(control: Moments, treatment: Moments) -> tuple[float, ...]:
-    unknown = (_NAN,) * 5
-    both = float(control.n + treatment.n)
-    return (float(control.n), *unknown, float(treatment.n), *unknown, both, *unknown, _NAN, _NAN)
+    return (float(control.n), *_UNKNOWN, float(treatment.n), *_UNKNOWN, _NAN, _NAN, *_POOLED_LATER)
 
 
 def _reason(control: Moments, treatment: Moments, kind: Kind) -> Reason | None:
@@ -105,84 +111,122 @@ def _reason(control: Moments, treatment: Moments, kind: Kind) -> Reason | None:
     return None
 
 
+def _pooled_means(
+    control: Arms, treatment: Arms, difference: Array, covariate_difference: Array, ratios: Arms
+) -> Arms:
+    """Both arms as one sample: a ratio's as given, a mean's by Chan, Golub and LeVeque 1979."""
+    n = control.n + treatment.n
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = treatment.n / n
+        between = control.n * share
+
+        def merged(first: Array, second: Array, apart: Array) -> Array:
+            inside = first * (control.n - 1.0) + second * (treatment.n - 1.0)
+            return np.asarray((inside + between * apart) / (n - 1.0))
+
+        is_ratio = np.isfinite(ratios.n)
+        return Arms(
+            n,
+            np.where(is_ratio, ratios.mean, control.mean + share * difference),
+            np.where(is_ratio, ratios.variance, merged(control.variance, treatment.variance, difference**2)),
+            np.where(is_ratio, ratios.covariate_mean, control.covariate_mean + share * covariate_difference),
+            np.where(
+                is_ratio,
+                ratios.covariate_variance,
+                merged(control.covariate_variance, treatment.covariate_variance, covariate_difference**2),
+            ),
+            np.where(
+                is_ratio,
+                ratios.covariance,
+                merged(control.covariance, treatment.covariance, difference * covariate_difference),
+            ),
+        )
+
+
+_Unit = tuple[float, float, float, float, float, float]
+
+
 def _reduced_mean(control: Moments, treatment: Moments, kind: Kind) -> tuple[float, ...]:
-    both = control + treatment
+    n_c, n_t, sums_c, sums_t = control.n, treatment.n, control.sums, treatment.sums
     if kind == "proportion":
-        _check_proportion(control)
-        _check_proportion(treatment)
-    n_c, n_t = control.n, treatment.n
+        _check_proportion(n_c, sums_c)
+        _check_proportion(n_t, sums_t)
     if n_c and n_t:
         divisor = n_c * n_t * MICROS
-        difference = (treatment.sums[0] * n_c - control.sums[0] * n_t) / divisor
-        covariate_difference = (treatment.sums[2] * n_c - control.sums[2] * n_t) / divisor
+        difference = (sums_t[0] * n_c - sums_c[0] * n_t) / divisor
+        covariate_difference = (sums_t[2] * n_c - sums_c[2] * n_t) / divisor
     else:
         difference = covariate_difference = _NAN
-    return (*_mean_arm(control), *_mean_arm(treatment), *_mean_arm(both), difference, covariate_difference)
+    arms = (*_mean_arm(n_c, sums_c), *_mean_arm(n_t, sums_t))
+    return (*arms, difference, covariate_difference, *_POOLED_LATER)
 
 
-def _mean_arm(moments: Moments) -> _Unit:
-    n = moments.n
-    y, _, x, _, yy, _, yx, _, _, _, _, xx, _, _ = moments.sums
+def _mean_arm(n: int, sums: tuple[int, ...]) -> _Unit:
     if n == 0:
-        if any(moments.sums):
-            moments.check()
-        return (0.0, _NAN, _NAN, _NAN, _NAN, _NAN)
-    s_yy, s_xx, s_yx = n * yy - y * y, n * xx - x * x, n * yx - y * x
+        if any(sums):
+            raise ImpossibleSumsError("nobody has no outcomes")
+        return (0.0, *_UNKNOWN)
+    y, x, xx = sums[0], sums[2], sums[11]
+    s_yy = n * sums[4] - y * y
+    if xx == 0 and x == 0 and s_yy >= 0:
+        if n == 1:
+            return (1.0, y / MICROS, _NAN, 0.0, _NAN, _NAN)
+        return (float(n), y / (n * MICROS), s_yy / (n * (n - 1) * _SQUARED), 0.0, 0.0, 0.0)
+    s_xx, s_yx = n * xx - x * x, n * sums[6] - y * x
     if s_yy < 0 or s_xx < 0 or s_yx * s_yx > s_yy * s_xx:
-        moments.check()
-    mean, covariate_mean = y / (n * MICROS), x / (n * MICROS)
+        raise ImpossibleSumsError("a negative variance or a covariance that exceeds the variances")
+    total = n * MICROS
     if n == 1:
-        return (1.0, mean, _NAN, covariate_mean, _NAN, _NAN)
+        return (1.0, y / total, _NAN, x / total, _NAN, _NAN)
     divisor = n * (n - 1) * _SQUARED
-    return (float(n), mean, s_yy / divisor, covariate_mean, s_xx / divisor, s_yx / divisor)
+    return (float(n), y / total, s_yy / divisor, x / total, s_xx / divisor, s_yx / divisor)
 
 
-def _check_proportion(moments: Moments) -> None:
-    y, yy = moments.sums[0], moments.sums[4]
-    if not 0 <= y <= moments.n * MICROS or yy != y * MICROS:
-        raise ImpossibleSumsError(f"no sample of 0 and 1 has n = {moments.n}, sum_y = {y}, sum_yy = {yy}")
+def _check_proportion(n: int, sums: tuple[int, ...]) -> None:
+    y = sums[0]
+    if not 0 <= y <= n * MICROS or sums[4] != y * MICROS:
+        raise ImpossibleSumsError("no sample of zeros and ones")
 
 
 def _reduced_ratio(control: Moments, treatment: Moments) -> tuple[float, ...]:
-    control_y, control_d, control_x, control_e = control.sums[:4]
-    treatment_y, treatment_d, treatment_x, treatment_e = treatment.sums[:4]
-    difference = _ratio_difference(control_y, control_d, treatment_y, treatment_d)
-    covariate_difference = _ratio_difference(control_x, control_e, treatment_x, treatment_e)
-    arms = (*_ratio_arm(control), *_ratio_arm(treatment), *_ratio_arm(control + treatment))
-    return (*arms, difference, covariate_difference)
+    sums_c, sums_t = control.sums, treatment.sums
+    differences = (
+        _ratio_difference(sums_c[0], sums_c[1], sums_t[0], sums_t[1]),
+        _ratio_difference(sums_c[2], sums_c[3], sums_t[2], sums_t[3]),
+    )
+    both = tuple(map(int.__add__, sums_c, sums_t))
+    pooled = _ratio_arm(control.n + treatment.n, both)
+    return (*_ratio_arm(control.n, sums_c), *_ratio_arm(treatment.n, sums_t), *differences, *pooled)
 
 
 def _ratio_difference(y_c: int, d_c: int, y_t: int, d_t: int) -> float:
     return (y_t * d_c - y_c * d_t) / (d_c * d_t) if d_c and d_t else _NAN
 
 
-def _ratio_arm(moments: Moments) -> _Unit:
+def _ratio_arm(n: int, sums: tuple[int, ...]) -> _Unit:
     """R, var and cov of the linearised users (y - R d)/mean(d) and (x - P e)/mean(e), from integers.
 
     With A_ab = n S_ab - S_a S_b: var = n (A_yy S_d^2 - 2 A_yd S_y S_d + A_dd S_y^2) / ((n-1) S_d^4).
     """
-    n = moments.n
-    y, d, x, e, yy, yd, yx, ye, dd, dx, de, xx, xe, ee = moments.sums
+    y, d, x, e, yy, yd, yx, ye, dd, dx, de, xx, xe, ee = sums
     if n < 2:
-        moments.check()
+        Moments(n, sums).check()
         return (float(n), y / d if d else _NAN, _NAN, x / e if e else _NAN, _NAN, _NAN)
-    s_yy, s_yd, s_dd = n * yy - y * y, n * yd - y * d, n * dd - d * d
-    s_xx, s_xe, s_ee = n * xx - x * x, n * xe - x * e, n * ee - e * e
-    if min(s_yy, s_dd, s_xx, s_ee) < 0 or s_yd * s_yd > s_yy * s_dd or s_xe * s_xe > s_xx * s_ee:
-        moments.check()
-    mean, variance = _linearised(n, y, d, s_yy, s_yd, s_dd)
-    covariate_mean, covariate_variance = _linearised(n, x, e, s_xx, s_xe, s_ee)
+    mean, variance = _linearised(n, y, d, n * yy - y * y, n * yd - y * d, n * dd - d * d)
+    covariate_mean, covariate_variance = _linearised(n, x, e, n * xx - x * x, n * xe - x * e, n * ee - e * e)
     if d == 0 or e == 0:
         return (float(n), mean, variance, covariate_mean, covariate_variance, _NAN)
     s_yx, s_ye, s_dx, s_de = n * yx - y * x, n * ye - y * e, n * dx - d * x, n * de - d * e
     cross = (s_yx * d - s_dx * y) * e - (s_ye * d - s_de * y) * x
-    covariance = n * cross / ((n - 1) * d * d * e * e)
+    covariance = n * cross / ((n - 1) * (d * e) ** 2)
     if covariance * covariance > variance * covariate_variance * (1.0 + 1e-9):
-        moments.check()
+        raise ImpossibleSumsError("a covariance that exceeds the variances")
     return (float(n), mean, variance, covariate_mean, covariate_variance, covariance)
 
 
 def _linearised(n: int, y: int, d: int, s_yy: int, s_yd: int, s_dd: int) -> tuple[float, float]:
+    if s_yy < 0 or s_dd < 0 or s_yd * s_yd > s_yy * s_dd:
+        raise ImpossibleSumsError("a negative variance or a covariance that exceeds the variances")
     if d == 0:
         return _NAN, _NAN
     spread = (s_yy * d - 2 * s_yd * y) * d + s_dd * y * y

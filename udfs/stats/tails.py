@@ -83,7 +83,7 @@ def _beta_fraction(a: Array, x: Array, b: float = 0.5) -> Array:
         c = _away_from_zero(1.0 + odd / c)
         change = d * c
         fraction *= change
-        if np.all(np.abs(change - 1.0) < 1e-15):
+        if np.all(np.abs(change - 1.0) < 1e-14):
             break
     return fraction
 
