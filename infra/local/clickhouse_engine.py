@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,9 @@ class Engine:
         return self._parse_cached(text) if len(text) <= CACHED_CHARACTERS else self._parse(text)
 
     def run(self, statement: Statement, options: Options, output: str, *, streamed: bool) -> Answer:
-        """Execute one statement; with ``streamed``, only its first block is computed before this returns."""
+        """Execute one statement; with ``streamed``, while the answer is read, and without counts."""
         if streamed:
-            pieces = self._stream(statement.text, options, output)
-            first = next(pieces, b"")
-            return Answer(_chain(first, pieces), {})
+            return Answer(self._stream(statement.text, options, output), {})
         with self._session(options) as connection:
             result = connection.query(statement.text, output, params=options.parameters)
             summary = {
@@ -136,7 +135,7 @@ class Engine:
         if insert.format.upper() == "VALUES":
             rows = (only_values(insert.first + b"".join(rows)),)
         else:
-            rows = _chain(insert.first, rows)
+            rows = chain((insert.first,), rows)
         with (
             self._session(options) as connection,
             connection.send_insert(insert.head, insert.format) as stream,
@@ -195,12 +194,6 @@ class Engine:
     def _text(self, query: str) -> str:
         with self._session(Options()) as connection:
             return str(connection.query(query, "TabSeparated").bytes().decode().rstrip("\n"))
-
-
-def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest
 
 
 def _refused(error: RuntimeError) -> RefusedError:

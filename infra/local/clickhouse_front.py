@@ -16,47 +16,29 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 import uuid
-import zlib
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from email.message import Message
-from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BufferedIOBase
+from itertools import chain
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import lz4.frame
-import zstandard
-
 from config.settings import SettingsError, load, port_of
+from infra.local import clickhouse_requests as requests
 from infra.local.clickhouse_engine import STREAMED_FORMATS, Answer, Engine, Options
-from infra.local.clickhouse_statements import NOT_IMPLEMENTED, RefusedError, split_insert, utf8
+from infra.local.clickhouse_statements import RefusedError, split_insert, utf8
 
 AUTHENTICATION_FAILED = (516, "AUTHENTICATION_FAILED")
-HEAD_BYTES = 1 << 16
-PIECE_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 20
 DRAIN_SECONDS = 10
 
 _HTTP_STATUS = {62: 400, 46: 404, 47: 404, 60: 404, 81: 404, 497: 403, 516: 403, 48: 501}
-_DECODERS: dict[str, Callable[[], Any]] = {
-    "lz4": lz4.frame.LZ4FrameDecompressor,
-    "zstd": lambda: zstandard.ZstdDecompressor().decompressobj(),
-    "gzip": lambda: zlib.decompressobj(31),
-    "deflate": lambda: zlib.decompressobj(15),
-}
-# Parameters of the interface itself; every other one is a setting of the query.
-_INTERFACE = {
-    "query", "database", "default_format", "user", "password", "query_id", "quota_key", "buffer_size",
-    "client_protocol_version", "session_id", "session_timeout", "session_check", "wait_end_of_query",
-}  # fmt: skip
-_NOT_HERE = {"role", "compress", "decompress"}
 
 
 class Front(ThreadingHTTPServer):
@@ -74,11 +56,8 @@ class Front(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind without the name look-up of HTTPServer, which can take seconds."""
-        self.allow_reuse_address = True
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -124,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         self._serve(read_only=False)
 
     def _serve(self, *, read_only: bool) -> None:
-        body = _body(self.rfile, self.headers)
+        body = requests.body(self.rfile, self.headers)
         with self.server.working():
             try:
                 self._answer(body, read_only=read_only)
@@ -141,21 +120,21 @@ class Handler(BaseHTTPRequestHandler):
         if url.path != "/":
             raise RefusedError((0, "NOT_FOUND"), f"There is no handle {url.path}")
         encoding = self.headers.get("Content-Encoding", "")
-        pieces = _decompressed(body, encoding) if encoding else body
+        pieces = requests.decompressed(body, encoding) if encoding else body
         if self.headers.get_content_maintype() == "multipart":
-            query |= _form(self.headers, b"".join(pieces))
+            query |= requests.form(self.headers, b"".join(pieces))
             pieces = iter(())
         self.query_id = query.get("query_id") or str(uuid.uuid4())
         options = Options(
             database=query.get("database", self.headers.get("X-ClickHouse-Database", "")),
-            settings=_settings(query),
-            parameters={k.removeprefix("param_"): v for k, v in query.items() if k.startswith("param_")},
+            settings=requests.settings(query),
+            parameters=requests.parameters(query),
             read_only=read_only,
         )
-        text = _head(query.get("query", "").encode(), pieces)
+        text = requests.statement_head(query.get("query", "").encode(), pieces)
         engine = self.server.engine
         if insert := split_insert(text):
-            self._send_whole(engine.insert(insert, pieces, options), None)
+            self._send_answer(engine.insert(insert, pieces, options), None)
             return
         statement = engine.parse(utf8(text + b"".join(pieces)))
         asked = query.get("default_format", self.headers.get("X-ClickHouse-Format", "TabSeparated"))
@@ -164,10 +143,7 @@ class Handler(BaseHTTPRequestHandler):
             statement.is_select and output in STREAMED_FORMATS and query.get("wait_end_of_query") != "1"
         )
         answer = engine.run(statement, options, output, streamed=streamed)
-        if streamed:
-            self._send_pieces(answer, output)
-        else:
-            self._send_whole(answer, output if statement.has_rows else None)
+        self._send_answer(answer, output if statement.has_rows else None)
 
     def _authenticate(self, query: Mapping[str, str]) -> None:
         """Raise 516 unless the operator's name and password are there, in any way ClickHouse accepts them."""
@@ -188,25 +164,34 @@ class Handler(BaseHTTPRequestHandler):
                 f"{user}: Authentication failed: password is incorrect, or there is no user with such name.",
             )
 
-    def _send_whole(self, answer: Answer, output: str | None) -> None:
+    def _send_answer(self, answer: Answer, output: str | None) -> None:
+        """Send the answer whole if it is small; a larger one, whose end is not known yet, block by block.
+
+        So an error in the first megabyte is still an ordinary refusal. A later one is written the way the
+        client looks for it, and the response is left without its end: nobody can take it for complete.
+        """
         headers = self._headers(output)
         headers["X-ClickHouse-Summary"] = json.dumps({k: str(v) for k, v in answer.summary.items()})
-        self._send(200, headers, b"".join(answer.pieces))
-
-    def _send_pieces(self, answer: Answer, output: str) -> None:
-        """Send blocks as they come; an error among them is appended the way the client looks for it."""
+        head, size = [], 0
+        for piece in answer.pieces:
+            head.append(piece)
+            if (size := size + len(piece)) > BUFFER_BYTES:
+                break
+        else:
+            self._send(200, headers, b"".join(head))
+            return
         tag = secrets.token_hex(8)
-        headers = {**self._headers(output), "Transfer-Encoding": "chunked", "X-ClickHouse-Exception-Tag": tag}
-        self._start(200, headers)
+        self._start(200, {**headers, "Transfer-Encoding": "chunked", "X-ClickHouse-Exception-Tag": tag})
         try:
-            for piece in answer.pieces:
+            for piece in chain(head, answer.pieces):
                 self._chunk(piece)
         except RefusedError as error:
-            message = self._message(error)
-            self._chunk(
-                f"\r\n__exception__\r\n{tag}\r\n{message}{len(message)} {tag}\r\n__exception__\r\n".encode()
-            )
-        self.wfile.write(b"0\r\n\r\n")
+            text = self._message(error)
+            block = f"\r\n__exception__\r\n{tag}\r\n{text}{len(text)} {tag}\r\n__exception__\r\n"
+            self._chunk(block.encode())
+            self.close_connection = True
+        else:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _chunk(self, piece: bytes) -> None:
         if piece:
@@ -250,84 +235,7 @@ class Handler(BaseHTTPRequestHandler):
         """Requests are not logged: statements may carry data."""
 
 
-def _body(source: BufferedIOBase, headers: Message) -> Iterator[bytes]:
-    """The bytes of a request, as they arrive; ConnectionError when the client stops half way."""
-    if headers.get("Transfer-Encoding", "").lower() == "chunked":
-        while size := int(source.readline().split(b";")[0] or b"-1", 16):
-            yield _exactly(source, size)
-            source.readline()
-        while source.readline().strip():
-            pass
-        return
-    left = int(headers.get("Content-Length") or 0)
-    while left:
-        piece = _exactly(source, min(left, PIECE_BYTES))
-        left -= len(piece)
-        yield piece
-
-
-def _exactly(source: BufferedIOBase, size: int) -> bytes:
-    piece = source.read(size) if size > 0 else b""
-    if len(piece) != size:
-        raise ConnectionAbortedError("the request ended early")
-    return piece
-
-
-def _decompressed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Undo ``Content-Encoding``; clients send one complete frame per block, so frames follow one another."""
-    if encoding not in _DECODERS:
-        raise RefusedError(NOT_IMPLEMENTED, f"Unknown compression method: {encoding}")
-    decoder = _DECODERS[encoding]()
-    for piece in pieces:
-        rest = piece
-        while rest:
-            if decoder.eof:
-                decoder = _DECODERS[encoding]()
-            try:
-                yield decoder.decompress(rest)
-            except (RuntimeError, zlib.error, zstandard.ZstdError) as error:
-                raise RefusedError(
-                    (354, "INFLATE_FAILED"), f"Cannot decompress {encoding}: {error}"
-                ) from error
-            rest = (decoder.unused_data or b"") if decoder.eof else b""
-    if not decoder.eof:
-        raise RefusedError(
-            (354, "INFLATE_FAILED"), f"Cannot decompress {encoding}: the last frame is cut off"
-        )
-
-
-def _form(headers: Message, content: bytes) -> dict[str, str]:
-    """The fields of a multipart form."""
-    head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
-    fields = {}
-    for part in BytesParser().parsebytes(head + content).walk():
-        name = part.get_param("name", header="Content-Disposition")
-        if part.get_filename() is not None:
-            raise RefusedError(NOT_IMPLEMENTED, "External tables are not supported here")
-        if isinstance(name, str):
-            value = part.get_payload(decode=True)
-            fields[name] = utf8(value) if isinstance(value, bytes) else ""
-    return fields
-
-
-def _settings(query: Mapping[str, str]) -> dict[str, str]:
-    for name in sorted(_NOT_HERE & query.keys()):
-        if query[name] not in ("", "0"):
-            raise RefusedError(NOT_IMPLEMENTED, f"The parameter {name} is not supported here")
-    other = _INTERFACE | _NOT_HERE
-    return {name: v for name, v in query.items() if name not in other and not name.startswith("param_")}
-
-
-def _head(query: bytes, pieces: Iterator[bytes]) -> bytes:
-    """Enough of the statement to know its kind: the ``query`` parameter, then the first bytes of the body."""
-    text = query + b"\n" if query else b""
-    start = len(text)
-    while len(text) - start < HEAD_BYTES and (piece := next(pieces, None)) is not None:
-        text += piece
-    return text
-
-
-def _lock(data: Path) -> int:
+def _own(data: Path) -> None:
     """Own the data folder for as long as this process lives."""
     data.mkdir(parents=True, exist_ok=True)
     handle = os.open(data / "front.lock", os.O_RDWR | os.O_CREAT)
@@ -335,7 +243,6 @@ def _lock(data: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"clickhouse front: {data} is in use by another process")
-    return handle
 
 
 def _arguments() -> argparse.Namespace:
@@ -368,7 +275,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"clickhouse front: {error.filename}: {error.strerror}")
     data = arguments.data.resolve()
-    _lock(data)
+    _own(data)
     # The engine would obey a config.xml of the working directory.
     os.chdir(data)
     try:

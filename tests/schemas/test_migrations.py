@@ -25,8 +25,8 @@ RESULTS = """tenant_id experiment_id config_version view policy segment metric_i
     control_variant n_control n_treatment mean_control mean_treatment abs_diff abs_ci_lower abs_ci_upper
     rel_diff rel_ci_lower rel_ci_upper p_value small_ci_lower small_ci_upper cuped_abs_diff cuped_ci_lower
     cuped_ci_upper cuped_p_value cuped_theta variance_reduction seq_ci_lower seq_ci_upper seq_p_value
-    seq_p_min crossed_at seq_log_e seq_basis p_adjusted chance_to_win expected_loss mde days_left status reason
-    as_of computed_at covers_from regions version crossed_p_value slot_updates"""
+    seq_p_min crossed_at seq_log_e seq_basis p_adjusted chance_to_win expected_loss mde days_left status
+    reason as_of computed_at covers_from regions version crossed_p_value slot_updates"""
 SAMPLE_RATIO = """tenant_id experiment_id segment bots variants counts expected chi2_p_value seq_p_value
     seq_p_min status reason as_of computed_at version slot_updates"""
 

@@ -199,16 +199,32 @@ def test_a_raw_answer_is_one_document(client: Client, form: str) -> None:
     assert "199999" in text
 
 
-def test_an_error_in_the_middle_of_a_stream_is_raised(client: Client) -> None:
-    query = (
-        "SELECT throwIf(number = 900000, 'half way') FROM numbers(1000000) SETTINGS max_block_size = 10000"
-    )
+FAILING = (
+    "SELECT number, throwIf(number = {at}, 'half way') FROM numbers(1000000)"
+    " SETTINGS max_block_size = 10000, max_threads = 1"
+)
+
+
+@pytest.mark.parametrize("at", [50_000, 900_000])
+def test_an_error_in_the_middle_of_a_stream_is_raised(client: Client, at: int) -> None:
     with (
         pytest.raises(ClickHouseError, match="half way"),
-        client.query_row_block_stream(query) as blocks,
+        client.query_row_block_stream(FAILING.format(at=at)) as blocks,
     ):
         for _ in blocks:
             pass
+
+
+@pytest.mark.parametrize("at", [50_000, 900_000])
+def test_an_answer_cut_off_by_an_error_never_looks_complete(
+    settings: Settings, client: Client, at: int
+) -> None:
+    with pytest.raises(ClickHouseError):
+        client.command(FAILING.format(at=at))
+    with pytest.raises(ClickHouseError):
+        client.query(FAILING.format(at=at))
+    with pytest.raises(httpx.HTTPError):
+        http(settings, f"{FAILING.format(at=at)} FORMAT CSV".encode()).raise_for_status()
 
 
 def test_errors_carry_clickhouses_code(settings: Settings, client: Client) -> None:
