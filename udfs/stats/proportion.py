@@ -58,7 +58,7 @@ def newcombe(
     low_t, high_t = wilson(treatment.mean, treatment.n, z)
     below = strata.sum((treatment.mean - low_t) ** 2 + (high_c - control.mean) ** 2, 2)
     above = strata.sum((high_t - treatment.mean) ** 2 + (control.mean - low_c) ** 2, 2)
-    return difference - np.sqrt(below), difference + np.sqrt(above)
+    return np.maximum(difference - np.sqrt(below), -1.0), np.minimum(difference + np.sqrt(above), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,6 @@ def proportion_difference(
     low_t, high_t = (float(each) for each in wilson(p_t, treatment.n, z))
     return ProportionInterval(
         difference,
-        difference - float(np.hypot(p_t - low_t, high_c - p_c)),
-        difference + float(np.hypot(high_t - p_t, p_c - low_c)),
+        max(difference - float(np.hypot(p_t - low_t, high_c - p_c)), -1.0),
+        min(difference + float(np.hypot(high_t - p_t, p_c - low_c)), 1.0),
     )

@@ -10,13 +10,24 @@ from udfs.stats import (
     Estimate,
     ImpossibleSumsError,
     Moments,
+    Pairs,
+    Plan,
+    Questions,
     Reason,
+    SequentialEstimate,
     Undetermined,
     compare,
+    compare_pairs,
     cuped_difference,
+    holm,
     mean_difference,
+    plan,
+    planned_information,
     relative_lift,
+    sequential_difference,
 )
+from udfs.stats.central import CentralMoments, pairs_of
+from udfs.stats.contrast import Strata
 from udfs.stats.cuped import CupedEstimate
 
 IMPOSSIBLE = Moments.from_sums(5, {"y": 10, "yy": 1}, check=False)
@@ -158,3 +169,151 @@ def test_a_malformed_question_names_its_fault():
         Comparison(kind="mean", strata=())
     with pytest.raises(ValueError, match="alpha is 0"):
         Comparison(kind="mean", strata=((FINE, FINE),), alpha=0.0)
+
+
+def sequential_row(control, treatment, **asked):
+    (row,) = compare(
+        [Comparison(kind="mean", strata=((control, treatment),), planned_units=1000, **asked)]
+    ).rows()
+    return row
+
+
+def noisy(seed: int, mean: float, n: int = 200) -> Moments:
+    return Moments.from_units(np.random.default_rng(seed).normal(mean, 1.0, n).round(6))
+
+
+def test_the_sequential_columns_are_one_look_of_the_scalar_form():
+    control, treatment = noisy(1, 10.0), noisy(2, 10.3, 120)
+    row = sequential_row(control, treatment, shares=(0.5, 0.3))
+    alone = sequential_difference(control, treatment, planned=float(planned_information(1000, 0.5, 0.3)))
+    assert isinstance(alone, SequentialEstimate)
+    assert (row["seq_ci_lower"], row["seq_ci_upper"]) == (alone.ci_lower, alone.ci_upper)
+    assert (row["seq_rel_ci_lower"], row["seq_rel_ci_upper"]) == alone.relative_interval
+    assert (row["seq_log_e"], row["seq_p_value"]) == (alone.log_e_value, np.exp(alone.log_p_value))
+
+
+def test_the_smallest_p_of_all_looks_is_kept_and_handed_on():
+    strong = sequential_row(noisy(1, 10.0), noisy(2, 10.8))
+    weak = sequential_row(noisy(1, 10.0), noisy(2, 10.0), log_p_min=strong["seq_log_p_min"])
+    assert weak["seq_p_value"] > 0.5
+    assert weak["seq_p_min"] == strong["seq_p_min"] == strong["seq_p_value"] < 1e-6
+
+
+def test_a_minimum_once_reached_outlives_a_look_without_an_answer():
+    row = sequential_row(Moments(), FINE, log_p_min=-5.0)
+    assert (row["seq_p_value"], row["seq_log_p_min"]) == (None, -5.0)
+    assert sequential_row(Moments(), FINE)["seq_p_min"] is None
+
+
+def test_a_view_looked_at_once_has_no_sequential_columns_and_says_so():
+    row = sequential_row(noisy(1, 10.0), noisy(2, 10.8), one_look=True, family=None)
+    assert (row["status"], row["reason"]) == ("ok", "one_look_only")
+    absent = ("seq_ci_lower", "seq_p_value", "seq_p_min", "p_adjusted", "harm_p_value")
+    assert all(row[name] is None for name in absent)
+    assert row["mde"] > 0.0
+
+
+def test_a_family_is_adjusted_by_holm_and_its_simultaneous_intervals_do_not_contradict_it():
+    lifts = (10.0, 10.25, 10.35, 10.8)
+    questions = [
+        Comparison(kind="mean", strata=((noisy(1, 10.0), noisy(2, lift)),), planned_units=1000, family=4)
+        for lift in lifts
+    ]
+    outside = Comparison(kind="mean", strata=((noisy(1, 10.0), noisy(2, 10.8)),), planned_units=1000)
+    undetermined = Comparison(kind="mean", strata=((Moments(), FINE),), planned_units=1000, family=4)
+    rows = list(compare([*questions, outside, undetermined]).rows())
+    p = [row["seq_p_min"] for row in rows[:4]] + [1.0]
+    assert [row["p_adjusted"] for row in rows[:4]] == pytest.approx(np.exp(holm(np.log(p)))[:4])
+    assert rows[4]["p_adjusted"] is None
+    assert rows[5]["p_adjusted"] is None
+    for row in rows[:4]:
+        excludes = not row["simultaneous_ci_lower"] <= 0.0 <= row["simultaneous_ci_upper"]
+        assert excludes == (5 * row["seq_p_value"] < 0.05)
+        assert not excludes or row["p_adjusted"] < 0.05
+        assert row["simultaneous_ci_lower"] < row["seq_ci_lower"]
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("increase", 1), ("decrease", -1)])
+def test_harm_and_non_inferiority_look_at_the_bad_side_and_the_margin(direction, sign):
+    worse = sequential_row(noisy(1, 10.0), noisy(2, 10.0 - sign * 1.0), direction=direction, margin=0.02)
+    alike = sequential_row(noisy(1, 10.0, 2000), noisy(2, 10.0, 2000), direction=direction, margin=0.02)
+    assert worse["harm_p_value"] < 1e-6
+    assert worse["noninferior_p_value"] > 0.9
+    assert alike["noninferior_p_value"] < 0.01
+    assert alike["harm_p_value"] > 0.9
+
+
+def test_chance_to_win_and_loss_follow_the_good_direction():
+    up = sequential_row(noisy(1, 10.0), noisy(2, 10.3), direction="increase")
+    down = sequential_row(noisy(1, 10.0), noisy(2, 10.3), direction="decrease")
+    assert up["chance_to_win"] > 0.95
+    assert up["chance_to_win"] + down["chance_to_win"] == pytest.approx(1.0)
+    assert up["expected_loss"] < 0.001 < down["expected_loss"]
+
+
+def test_users_and_days_are_counted_to_the_target_lift_or_else_to_the_plan():
+    planned = sequential_row(noisy(1, 10.0), noisy(2, 10.0), shares=(0.4, 0.4), users_per_day=50)
+    assert (planned["users_needed"], planned["days_left"]) == (800.0, 8.0)
+    target = sequential_row(noisy(1, 10.0), noisy(2, 10.0), target_lift=0.01, users_per_day=50)
+    again = plan(
+        noisy(1, 10.0), noisy(2, 10.0), lift=0.01, planned=float(planned_information(1000, 0.5, 0.5))
+    )
+    assert isinstance(again, Plan)
+    assert target["users_needed"] == again.users_needed
+    assert target["mde"] == pytest.approx(again.relative_mde)
+    assert sequential_row(noisy(1, 10.0), noisy(2, 10.0))["days_left"] is None
+
+
+def test_one_version_given_as_two_halves_keeps_the_clock_and_nearly_all_of_the_evidence():
+    control, treatment = noisy(1, 10.0, 4000), noisy(2, 10.1, 4000)
+    halves = [(noisy(1, 10.0, 2000), noisy(2, 10.1, 2000)) for _ in range(2)]
+    (whole,) = compare([Comparison(kind="mean", strata=((control, treatment),), planned_units=8000)]).rows()
+    (split,) = compare([Comparison(kind="mean", strata=tuple(halves), planned_units=8000)]).rows()
+    width = whole["seq_ci_upper"] - whole["seq_ci_lower"]
+    assert split["seq_ci_upper"] - split["seq_ci_lower"] == pytest.approx(width, rel=0.05)
+
+
+def test_the_clock_over_versions_runs_as_their_variances_add():
+    """50/50 then 20/80: a user of the second version adds 1/(4·.2·.8) of a user of the first."""
+    strata = Strata.of(np.array([2]), np.array([1000.0, 1000.0]), np.array([True, True]))
+    t = strata.information(np.array([500.0, 200.0]), np.array([500.0, 800.0]))
+    assert t == pytest.approx([1000 + 1000 / (4 * 0.2 * 0.8)])
+
+
+def test_central_moments_give_the_same_columns_as_sums():
+    rng = np.random.default_rng(9)
+    arms = []
+    for _ in range(2):
+        d, e = rng.poisson(3, 60) + 1.0, rng.poisson(3, 60) + 1.0
+        arms.append((rng.gamma(2, 3, 60).round(6), d, rng.gamma(2, 3, 60).round(6), e))
+    central = [
+        CentralMoments(
+            np.array([60.0]), np.mean(arm, axis=1)[:, None], np.cov(arm)[np.triu_indices(4)][:, None]
+        )
+        for arm in arms
+    ]
+    sums = [Moments.from_units(*arm) for arm in arms]
+    for kind in ("mean", "ratio"):
+        asked = Questions(has_covariate=True, planned=1000.0)
+        ours = compare_pairs(pairs_of(*central, kind), asked).columns()
+        exact = compare_pairs(Pairs.from_moments([tuple(sums)], [kind]), asked).columns()
+        for name in ours.keys() - {"status", "reason"}:
+            assert ours[name] == pytest.approx(exact[name], rel=1e-8, abs=1e-10, nan_ok=True), (kind, name)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"direction": "up"}, "direction is 'up'"),
+        ({"planned_units": 0}, "planned_units is 0"),
+        ({"shares": (0.9, 0.9)}, "shares are"),
+        ({"margin": -1.0}, "margin is -1"),
+        ({"log_p_min": 0.1}, r"log_p_min is 0\.1"),
+        ({"family": -3}, "family is -3"),
+        ({"power": 1.0}, r"power is 1\.0"),
+        ({"prior_sd": 0.0}, r"prior_sd is 0\.0"),
+    ],
+)
+def test_every_attribute_of_a_question_is_checked_by_name(wrong, told):
+    with pytest.raises(ValueError, match=told):
+        Comparison(kind="mean", strata=((FINE, FINE),), **wrong)

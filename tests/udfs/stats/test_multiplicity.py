@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from statsmodels.stats.multitest import multipletests
 
 from udfs.stats import benjamini_hochberg, benjamini_yekutieli, bonferroni, e_benjamini_hochberg, holm
 from udfs.stats.multiplicity import family_sizes
@@ -12,19 +11,32 @@ p_values = st.lists(
 )
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (holm, "holm"),
-        (bonferroni, "bonferroni"),
-        (benjamini_hochberg, "fdr_bh"),
-        (benjamini_yekutieli, "fdr_by"),
-    ],
-)
-@given(p=p_values)
-def test_they_are_statsmodels_adjusted_p_values(ours, theirs, p):
-    expected = multipletests(p, method=theirs)[1]
-    assert np.exp(ours(np.log(p))) == pytest.approx(expected, rel=1e-9)
+@given(p_values)
+def test_holm_steps_down_from_the_smallest(p):
+    order = sorted(range(len(p)), key=p.__getitem__)
+    expected, worst = [0.0] * len(p), 0.0
+    for step, question in enumerate(order):
+        worst = max(worst, min(1.0, (len(p) - step) * p[question]))
+        expected[question] = worst
+    assert np.exp(holm(np.log(p))) == pytest.approx(expected, rel=1e-9)
+
+
+@given(p_values, st.sampled_from([0.01, 0.05, 0.2]))
+def test_benjamini_hochberg_rejects_up_to_the_last_p_under_the_line(p, rate):
+    under = [k for k in range(1, len(p) + 1) if sorted(p)[k - 1] <= rate * k / len(p)]
+    limit = sorted(p)[max(under) - 1] if under else 0.0
+    adjusted = benjamini_hochberg(np.log(p))
+    assume(np.all(np.abs(adjusted - np.log(rate)) > 1e-9))
+    assert (adjusted <= np.log(rate)).tolist() == [bool(under) and each <= limit for each in p]
+
+
+@given(p_values)
+def test_any_dependence_costs_the_harmonic_sum(p):
+    factor = sum(1 / k for k in range(1, len(p) + 1))
+    independent = np.exp(benjamini_hochberg(np.log(p)))
+    dependent = np.exp(benjamini_yekutieli(np.log(p)))
+    below = dependent < 1.0
+    assert dependent[below] == pytest.approx(independent[below] * factor, rel=1e-9)
 
 
 @pytest.mark.parametrize("method", [holm, bonferroni, benjamini_hochberg, benjamini_yekutieli])
