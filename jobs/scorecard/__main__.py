@@ -18,6 +18,8 @@ def submit(settings: Settings, restore: str | None = None) -> str:
     for key, value in pipeline.options(settings).items():
         running.set_string(key, value)
     environment = StreamExecutionEnvironment.get_execution_environment(running)
+    # Outside Flink's own client the environment begins as a local one, whatever `execution.target` said.
+    environment.configure(running)
     pipeline.scorecard(StreamTableEnvironment.create(environment), settings)
     return str(environment.execute_async(pipeline.NAME).get_job_id())
 
