@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from udfs.attribution import sums as wire
-from udfs.stats import Kind
+from udfs.stats import Direction, Kind
 
 LAYOUT = 1
 
@@ -51,7 +51,7 @@ class Metric:
     window_start_days: float
     window_days: float | None
     role: str
-    direction: str
+    direction: Direction
     margin: float | None
     margin_abs: float | None
     stop: bool
@@ -89,6 +89,11 @@ class Definition:
     def treatments(self) -> tuple[str, ...]:
         """Every variant but the control, in the order of the definition."""
         return tuple(variant for variant in self.weights if variant != self.control)
+
+    def shares(self, treatment: str) -> tuple[float, float]:
+        """Shares of the control and of a treatment among the users of all variants."""
+        total = sum(self.weights.values())
+        return self.weights[self.control] / total, self.weights[treatment] / total
 
     @classmethod
     def from_json(cls, text: str) -> Self:

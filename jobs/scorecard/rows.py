@@ -34,6 +34,8 @@ BOTS: Mapping[str, tuple[str, ...]] = {
 STATISTICS = (
     *("mean_control", "mean_treatment", "abs_diff", "abs_ci_lower", "abs_ci_upper"),
     *("rel_diff", "rel_ci_lower", "rel_ci_upper", "p_value", "small_ci_lower", "small_ci_upper"),
+    *("seq_ci_lower", "seq_ci_upper", "seq_p_value", "seq_log_e", "p_adjusted"),
+    *("chance_to_win", "expected_loss", "mde"),
     *(
         "cuped_abs_diff",
         "cuped_ci_lower",
@@ -43,7 +45,7 @@ STATISTICS = (
         "variance_reduction",
     ),
 )
-"""Columns of ``result_rows`` that ``udfs.stats`` fills; what it does not give is absent (NULL)."""
+"""Columns of ``result_rows`` that ``udfs.stats`` fills; those not written are absent (NULL)."""
 
 LEAK = "leak"
 """Reason of a sample ratio: there are users in a variant of weight 0."""
@@ -100,6 +102,17 @@ class Question(NamedTuple):
     segment: str
     policy: str
 
+    @property
+    def is_asked_once(self) -> bool:
+        """A question beside the main one: without sequential columns, family and decisions."""
+        return self.segment != "" or self.policy != "first_seen"
+
+    @property
+    def family(self) -> int | None:
+        """The goals of the experiment as a whole are adjusted together."""
+        is_goal = self.subject.newest[1].role == "goal" and COMBINED in self.subject.config_versions
+        return COMBINED if is_goal and not self.is_asked_once and not self.subject.reason else None
+
 
 def answers(book: Book, moment: Moment) -> dict[str, list[Row]]:
     """All rows of an experiment, by ClickHouse table; none before a definition and a slot of it are known."""
@@ -127,8 +140,9 @@ class Sums:
         ordered = sorted(book.definitions.items())
         self.definitions: tuple[Definition, ...] = tuple(each for version, each in ordered if version in seen)
         """Of the versions that have slots, oldest first."""
-        self.alpha = ordered[0][1].alpha if ordered else 0.0
-        """The first version's, which later ones cannot change."""
+        if ordered:
+            self.first = ordered[0][1]
+            """Alpha and planned units are the first version's, which later ones cannot change."""
         self.segments = sorted({group.segment for group in book.totals} | {""})
         self._users: dict[tuple[Arm, str, str], int] = {}
         self._sums: dict[tuple[Arm, str, str, str], tuple[int, ...]] = {}
@@ -198,7 +212,14 @@ def _comparison(sums: Sums, question: Question) -> Comparison:
             for part, _ in question.subject.parts
         ),
         has_covariate=definition.pre_period_days > 0,
-        alpha=sums.alpha,
+        alpha=sums.first.alpha,
+        direction=metric.direction,
+        planned_units=sums.first.planned_units,
+        shares=question.subject.parts[0][0].shares(question.subject.treatment),
+        one_look=question.is_asked_once,
+        family=question.family,
+        margin=metric.margin or 0.0,
+        margin_abs=metric.margin_abs or 0.0,
     )
 
 
@@ -214,7 +235,9 @@ def _result(question: Question, answer: Mapping[str, Any]) -> Row:
         "control_variant": definition.control,
         "n_control": answer["n_control"],
         "n_treatment": answer["n_treatment"],
-        **{name: None if reason else answer.get(name) for name in STATISTICS},
+        **{name: None if reason else answer[name] for name in STATISTICS},
+        # Outcomes of users in this view may still come.
+        "seq_basis": None if reason or answer["seq_p_value"] is None else "accruing",
         "status": "undetermined" if reason else answer["status"],
         "reason": reason or answer["reason"] or "",
     }
@@ -242,11 +265,13 @@ def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Row:
         expected, p_value, status = found.expected, found.p_value, "ok"
     if any(allocation.leaked for allocation in allocations):
         reason = LEAK
+    sequential = None if isinstance(found, Undetermined) else found.sequential_p_value
     return {
         "variants": list(counts),
         "counts": list(counts.values()),
         "expected": [float(expected.get(variant, 0.0)) for variant in counts],
         "chi2_p_value": p_value,
+        "seq_p_value": sequential,
         "status": status,
         "reason": reason,
     }
