@@ -112,6 +112,8 @@ class Handler(BaseHTTPRequestHandler):
                 for _ in body:
                     pass
                 self._refuse(error)
+            # Before the request counts as done: a stopping process waits for no unsent answer.
+            self.wfile.flush()
 
     def _answer(self, body: Iterator[bytes], *, read_only: bool) -> None:
         url = urlsplit(self.path)
@@ -124,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get_content_maintype() == "multipart":
             query |= requests.form(self.headers, b"".join(pieces))
             pieces = iter(())
-        self.query_id = query.get("query_id") or str(uuid.uuid4())
+        self.query_id = _printable(query.get("query_id", "")) or str(uuid.uuid4())
         options = Options(
             database=query.get("database", self.headers.get("X-ClickHouse-Database", "")),
             settings=requests.settings(query),
@@ -235,6 +237,11 @@ class Handler(BaseHTTPRequestHandler):
         """Requests are not logged: statements may carry data."""
 
 
+def _printable(text: str) -> str:
+    """What of a text can stand in a header."""
+    return "".join(letter for letter in text if letter.isascii() and letter.isprintable())
+
+
 def _own(data: Path) -> None:
     """Own the data folder for as long as this process lives."""
     data.mkdir(parents=True, exist_ok=True)
@@ -255,7 +262,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--user", default=clickhouse.user)
     parser.add_argument("--database", default=clickhouse.database, help="for requests that name none")
-    parser.add_argument("--password-file", type=Path, help="its first line is the operator's password")
+    parser.add_argument("--password-file", type=Path, help="holds the operator's password")
     parser.add_argument("--memory-mb", type=int, default=2048, help="bound for all queries together")
     arguments = parser.parse_args()
     arguments.password = clickhouse.password

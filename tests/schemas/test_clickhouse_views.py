@@ -77,7 +77,7 @@ def insert(client: Client, table: str, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def slots(client: Client, columns: str = "n") -> list[tuple[Any, ...]]:
-    return list(client.query(f"SELECT {columns} FROM slots ORDER BY ALL").result_rows)
+    return [tuple(row) for row in client.query(f"SELECT {columns} FROM slots ORDER BY ALL").result_rows]
 
 
 def test_the_newest_version_wins_whatever_the_order_of_arrival(client: Client) -> None:

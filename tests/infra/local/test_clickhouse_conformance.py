@@ -115,7 +115,7 @@ def test_every_row_of_an_insert_in_several_blocks_is_counted(
     with connect(settings, compress=compress) as client:
         client.command("CREATE TABLE many (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
         names = [str(number % 1000) for number in range(rows)]
-        columns = [list(range(rows)), names]
+        columns: list[list[object]] = [list(range(rows)), list(names)]
         done = client.insert("many", columns, ["a", "b"], column_oriented=True, settings=AT_ONCE)
         counted = client.query("SELECT count(), uniqExact(a), sum(a), sum(toUInt64(b)) FROM many").result_rows
         client.command("DROP TABLE many SYNC")
@@ -291,6 +291,8 @@ def test_answers_name_their_query_format_and_counts(settings: Settings) -> None:
     assert answer.headers["X-ClickHouse-Query-Id"] == "mine"
     assert answer.headers["X-ClickHouse-Format"] == "CSV"
     assert json.loads(answer.headers["X-ClickHouse-Summary"])["result_rows"] == "1"
+    forged = http(settings, b"SELECT 1", params={"query_id": "a\r\nX-Forged: ö"})
+    assert "X-Forged" not in forged.headers
 
 
 def test_the_query_may_stand_in_the_url_and_its_end_in_the_body(settings: Settings) -> None:
