@@ -1,4 +1,4 @@
-"""``python -m jobs.attribution [--restore URI]``: submits the job, prints its id and ends."""
+"""``python -m jobs.attribution [--restore URI | --plan]``: submits the job, prints its id and ends."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ def environment(settings: Settings, restore: str | None = None) -> TableEnvironm
 
 def main() -> None:
     """Submit the job that the settings of the environment describe."""
-    arguments = argparse.ArgumentParser(prog="python -m jobs.attribution", description=__doc__)
-    arguments.add_argument("--restore", metavar="URI", help="savepoint or retained checkpoint to begin from")
-    restore = arguments.parse_args().restore
+    parser = argparse.ArgumentParser(prog="python -m jobs.attribution", description=__doc__)
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--restore", metavar="URI", help="savepoint or retained checkpoint to begin from")
+    either.add_argument("--plan", action="store_true", help="print the compiled plan and submit nothing")
+    arguments = parser.parse_args()
     settings = load()
-    print(pipeline.submit(environment(settings, restore), settings))
+    tables = environment(settings, arguments.restore)
+    if arguments.plan:
+        print(pipeline.compiled(pipeline.attribution(tables, settings)), end="")
+    else:
+        print(pipeline.submit(tables, settings))
 
 
 if __name__ == "__main__":

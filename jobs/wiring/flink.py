@@ -18,6 +18,16 @@ MAX_PARALLELISM = 128
 def configuration(
     settings: Settings, name: str, *, restore: str | None = None, parameters: Mapping[str, str] | None = None
 ) -> Configuration:
+    """``job_options`` in Flink's own form; starts the JVM of PyFlink."""
+    result = Configuration()
+    for key, value in job_options(settings, name, restore=restore, parameters=parameters).items():
+        result.set_string(key, value)
+    return result
+
+
+def job_options(
+    settings: Settings, name: str, *, restore: str | None = None, parameters: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Everything Flink needs to know of a job besides what it does.
 
     Args:
@@ -26,7 +36,7 @@ def configuration(
         parameters: What the job's Java functions can ask for.
     """
     cluster = urlsplit(settings.flink.rest_url)
-    options = {
+    return {
         "execution.target": "remote",
         "execution.attached": "false",
         "rest.address": cluster.hostname or "",
@@ -40,10 +50,6 @@ def configuration(
         **_state(settings, name),
         **(_recovery(restore) if restore else {}),
     }
-    result = Configuration()
-    for key, value in options.items():
-        result.set_string(key, value)
-    return result
 
 
 def python_workers(bundle_ms: int) -> dict[str, str]:
