@@ -88,6 +88,7 @@ final class WaitingRecords {
             long step = age < SELDOM_AFTER_MS ? EVERY_MS : SELDOM_EVERY_MS;
             next = (age / step + 1) * step;
         }
-        return appendTimeMs + Math.min(next, horizonMs + 1);
+        boolean isOverdue = age > horizonMs; // it waits behind another that has time left
+        return appendTimeMs + (isOverdue ? next : Math.min(next, horizonMs + 1));
     }
 }

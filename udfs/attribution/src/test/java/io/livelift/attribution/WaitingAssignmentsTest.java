@@ -9,6 +9,7 @@ import static io.livelift.attribution.UnitStory.button;
 import static io.livelift.attribution.UnitStory.mean;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import java.util.Map;
@@ -96,6 +97,16 @@ class WaitingAssignmentsTest {
         assertEquals(Map.of("button/2 A exposure everyone +0h clean", 1L), story.units());
         story.define(button(1, BEGINNING + 2, 0)).wokenAt(BEGINNING + SECOND);
         assertEquals(Map.of("button/1 B exposure everyone +0h crossed", 1L), story.units());
+    }
+
+    @Test
+    void a_record_behind_one_that_may_wait_longer_is_not_looked_at_without_end() {
+        story.assigned("a", "A", BEGINNING, BEGINNING + HOUR).assigned("a", "B", BEGINNING, BEGINNING);
+        story.wokenAt(TOO_LATE);
+        assertEquals(List.of(), story.refused);
+        assertTrue(story.wakeAtMs() > TOO_LATE);
+        story.wokenAt(TOO_LATE + HOUR);
+        assertEquals(List.of("unknown_definition", "duplicate"), story.refused);
     }
 
     @Test
