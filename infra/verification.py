@@ -73,6 +73,7 @@ def verify(
     Raises:
         BrokerError, RegistryError, DatabaseError: One of them does not answer.
     """
+    connect(settings).close()  # better to learn now than after minutes of computing that nobody answers
     expected = expected_slots(settings, reading=reading, computing=computing)
     return compare(expected, slots_in_view(settings))
 

@@ -32,8 +32,12 @@ def sql(
     """Run one ClickHouse statement as the operator and print its answer."""
     settings = load()
     statement = query.strip().rstrip(";")
-    chooses = ANSWERS_WITH_ROWS.match(statement) and not HAS_FORMAT.search(statement)
     with refusals(), one_line_errors(settings):
-        answer = connect(settings).raw_query(statement, fmt=output if chooses else None)
+        answer = connect(settings).raw_query(statement, fmt=output if takes_format(statement) else None)
     sys.stdout.buffer.write(answer)
     sys.stdout.buffer.flush()
+
+
+def takes_format(statement: str) -> bool:
+    """Whether the statement answers with rows and leaves their format open."""
+    return bool(ANSWERS_WITH_ROWS.match(statement)) and not HAS_FORMAT.search(statement)
