@@ -12,12 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from config.settings import load
 from tests.builders import SCHEMAS, Published, Written
 from tests.strategies import AdvanceTo, Restart, Step
 from udfs.attribution.reference import Attribution, Reason, Rejected, Rules, Slot, SlotKey
+
+
+PATIENCE_S = 60
+"""For one history; they take milliseconds."""
 
 
 class Engine:
@@ -51,18 +56,23 @@ class Engine:
     def _ask(self, case: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(case) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        watchdog = Timer(PATIENCE_S, self._process.kill)
+        watchdog.start()
+        try:
+            self._process.stdin.write(json.dumps(case) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        finally:
+            watchdog.cancel()
         if not line:
-            raise EngineError(f"Replay ended with status {self._process.wait()}")
+            raise EngineError(f"no answer within {PATIENCE_S} s, or Replay ended by itself")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise EngineError(answer["error"])
         return answer
 
 
-class EngineError(AssertionError):
+class EngineError(Exception):
     """The engine failed where it should have answered."""
 
 
