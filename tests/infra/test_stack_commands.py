@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from infra import waiting
 from infra.broker import Broker
 from infra.producer import EventProducer
 from infra.registry import Registry, RegistryError
 from infra.topics import COMPATIBILITY, create_all, create_tenant, register_schemas
 from infra.verification import read_received
+from infra.waiting import NotThereError
 from schemas import AVRO_RECORDS
 from schemas.events import EventKind, UnreadableError, own_schema
 from tests.builders import an_assignment
@@ -195,12 +197,10 @@ def test_a_simulation_is_verified_to_the_last_slot(stack: RunningStack) -> None:
     assert "duplicate" in reasons
 
 
-def test_wait_says_what_it_waited_for(stack: RunningStack) -> None:
-    unheard = stack.livelift("publish", "outcomes", "-", stdin=lines(outcome(99, now_ms())))
-    assert unheard.returncode == 0
-    waited = stack.livelift("wait", "--timeout", "0")
-    assert waited.returncode == 1
-    assert waited.stderr.startswith("livelift: not there after 0 s: ")
+def test_wait_says_what_it_waited_for(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "ATTRIBUTION_GROUP", "a-job-that-never-ran")
+    with pytest.raises(NotThereError, match=r"^not there after 0\.3 s: [0-9,]+ events are not in a checkpoint"):
+        waiting.wait(stack.settings, 0.3)
 
 
 def test_results_of_nobody_are_none(stack: RunningStack) -> None:
