@@ -84,7 +84,7 @@ final class AvroReader {
             throw new Unreadable("a value is nested deeper than " + DEEPEST);
         }
         switch (schema.getType()) {
-            case NULL -> { }
+            case NULL -> {}
             case BOOLEAN -> next();
             case INT, LONG, ENUM -> integer();
             case FLOAT -> pass(4);

@@ -4,7 +4,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
-/** Reads what {@link ByteWriter} wrote. Reused; past the end of the array it throws {@link IndexOutOfBoundsException}. */
+/** Reads what {@link ByteWriter} wrote; past the array's end it throws {@link IndexOutOfBoundsException}. Reused. */
 final class ByteReader {
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 

@@ -2,13 +2,13 @@ package io.livelift.attribution;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.TreeMap;
+import java.util.Map;
 
 /**
  * One version of an experiment, as far as attribution needs it; immutable.
  *
- * <p>Variants, metrics, dimensions and their values have ordinals, by which the units' states name them. They follow the
- * sorted ids and so depend on the definition's content alone.
+ * <p>Variants, metrics, dimensions and their values have ordinals, by which the units' states name them. They follow
+ * the sorted ids and so depend on the definition's content alone.
  */
 public final class Definition {
     /** Value ordinal of a dimension that the attributes lack: no slot. */
@@ -38,7 +38,7 @@ public final class Definition {
             long cohortMs,
             long prePeriodMs,
             List<String> variants,
-            TreeMap<String, List<String>> segments,
+            Map<String, List<String>> segments,
             List<Metric> metrics,
             long appendTimeMs) {
         this.tenantId = tenantId;

@@ -3,8 +3,8 @@ package io.livelift.attribution;
 import java.util.Arrays;
 
 /**
- * The definitions the engine has met, found by the bytes of an experiment's id without making strings. Asks the book for
- * what it lacks, and keeps every answer but null, because definitions are immutable.
+ * The definitions the engine has met, found by the bytes of an experiment's id without making strings. Asks the book
+ * for what it lacks, and keeps every answer but null, because definitions are immutable.
  */
 final class DefinitionCache {
     private record Entry(long hash, String tenantId, byte[] experimentId, Definition definition) {}
@@ -19,9 +19,7 @@ final class DefinitionCache {
 
     /** The definition, or null while the book does not have it. */
     Definition find(String tenantId, Slice experimentId, int configVersion) {
-        long hash = Hash64.of(experimentId)
-                + configVersion * 0x9e3779b97f4a7c15L
-                ^ tenantId.hashCode();
+        long hash = Hash64.of(experimentId) + configVersion * 0x9e3779b97f4a7c15L ^ tenantId.hashCode();
         for (int at = slot(hash); entries[at] != null; at = at + 1 & entries.length - 1) {
             Entry entry = entries[at];
             if (entry.hash == hash

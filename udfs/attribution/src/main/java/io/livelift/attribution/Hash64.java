@@ -5,11 +5,11 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
- * Hashes of ids, 64 bits, the same for ever: units' states keep them instead of the ids.
+ * Hashes of ids, 64 bits. Units' states keep them instead of the ids, so a change of this class is a change of layout.
  *
- * <p>Two different ids of a unit and event type that had the same hash would make the later record a duplicate. For n ids
- * the probability is below n² / 2^65: 10^-17 for 20 ids, 10^-13 for 2,000; for 100 million units with 20 ids each, that
- * any record among them is lost, about 10^-9.
+ * <p>Two different ids of a unit and event type that had the same hash would make the later record a duplicate. For n
+ * ids the probability is below n² / 2^65: 10^-17 for 20 ids, 10^-13 for 2,000; for 100 million units with 20 ids
+ * each, that any record among them is lost, about 10^-9.
  */
 final class Hash64 {
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
@@ -18,7 +18,7 @@ final class Hash64 {
 
     private Hash64() {}
 
-    /** Mixing steps of MurmurHash3 (Appleby, public domain) over words of eight bytes, the last one filled with zeros. */
+    /** Mixing steps of MurmurHash3 (Appleby, public domain) over words of eight bytes, the last filled with zeros. */
     static long of(Slice id) {
         byte[] buffer = id.buffer;
         int from = id.from;

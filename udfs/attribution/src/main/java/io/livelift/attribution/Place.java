@@ -3,8 +3,8 @@ package io.livelift.attribution;
 import java.util.Arrays;
 
 /**
- * A unit's place in one experiment: its first exposure, its class and its totals. Reused; slices point into the state or
- * the event it was read from.
+ * A unit's place in one experiment: its first exposure, its class and its totals. Reused; slices point into the state
+ * or the event it was read from.
  *
  * <p>As bytes: length of what follows; experiment, config version; variant, flags, assigned_at, append time, event id,
  * the value of each dimension plus one; the totals. Ordinals are those of the definition.

@@ -34,8 +34,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  *        | {"error": "what failed"}                    and the next case is run as if nothing had happened
  * </pre>
  *
- * <p>At the end of a case append time advances to the greatest append time of its records plus the horizon plus 1. Slots
- * that are all zero are absent. Slots and refusals come in no particular order. Units are told apart by tenant and key.
+ * <p>At the end of a case append time advances to the greatest append time of its records plus the horizon plus 1.
+ * Slots that are all zero are absent. Slots and refusals come in no particular order. Units are told apart by tenant
+ * and key.
  */
 public final class Replay {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -132,13 +133,14 @@ public final class Replay {
         }
 
         private void learn(JsonNode step) {
-            Definition definition =
-                    DefinitionReader.read(step.required("definition"), step.required("append_time").longValue());
+            Definition definition = DefinitionReader.read(
+                    step.required("definition"), step.required("append_time").longValue());
             definitions.putIfAbsent(definition.toString(), definition);
         }
 
         private void apply(JsonNode step) throws IOException {
-            record.kind = "assignment".equals(step.required("kind").textValue()) ? EventKind.ASSIGNMENT : EventKind.OUTCOME;
+            record.kind =
+                    "assignment".equals(step.required("kind").textValue()) ? EventKind.ASSIGNMENT : EventKind.OUTCOME;
             record.tenantId = step.required("tenant_id").textValue();
             record.topic = step.required("topic").textValue();
             record.partition = step.required("partition").intValue();

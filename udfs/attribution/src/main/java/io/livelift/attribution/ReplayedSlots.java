@@ -51,8 +51,7 @@ final class ReplayedSlots implements Output {
         if (n == 0 && sums.length == 0) {
             throw new IllegalStateException("a row that changes nothing");
         }
-        Key key = new Key(
-                tenantId, experimentId, configVersion, variantId, metricId, segment, cohortMs, unitClass);
+        Key key = new Key(tenantId, experimentId, configVersion, variantId, metricId, segment, cohortMs, unitClass);
         Slot slot = slots.computeIfAbsent(key, absent -> new Slot());
         slot.n += n;
         slot.sums.add(sums);

@@ -11,8 +11,8 @@ package io.livelift.attribution;
 public record Rules(long horizonMs, long futureMs, long retentionMs, String region) {
     public Rules {
         if (horizonMs < 0 || futureMs < 0 || retentionMs < 0) {
-            throw new IllegalArgumentException(
-                    "horizon, future and retention must not be negative: " + horizonMs + ", " + futureMs + ", " + retentionMs);
+            throw new IllegalArgumentException("horizon, future and retention must not be negative: " + horizonMs + ", "
+                    + futureMs + ", " + retentionMs);
         }
     }
 }

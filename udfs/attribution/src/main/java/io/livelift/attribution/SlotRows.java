@@ -42,8 +42,8 @@ final class SlotRows {
     }
 
     /**
-     * The unit's first exposure or class changed. Where the slot is still the same only the difference is sent, elsewhere
-     * the unit is taken out of its old slots and put into the new ones.
+     * The unit's first exposure or class changed. Where the slot is still the same only the difference is sent,
+     * elsewhere the unit is taken out of its old slots and put into the new ones.
      */
     void moved(Place from, Place to, long appendTimeMs) {
         boolean comparable = from.definition == to.definition

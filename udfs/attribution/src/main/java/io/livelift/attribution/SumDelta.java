@@ -14,8 +14,8 @@ import java.util.Arrays;
  *
  * <p>Wire form ({@link #toBytes}): nothing at all if every sum is 0. Else two bytes, little-endian, in which bit i says
  * that sum i is not 0 (bits 14 and 15 are 0, kept for other forms); then for each such sum, in order, one byte with its
- * length L of 1 to 24 and L bytes, two's complement, little-endian, the fewest that hold it. Equal sums have equal bytes.
- * The twin in Python is {@code udfs/attribution/sums.py}.
+ * length L of 1 to 24 and L bytes, two's complement, little-endian, the fewest that hold it. Equal sums have equal
+ * bytes. The twin in Python is {@code udfs/attribution/sums.py}.
  */
 public final class SumDelta {
     /** Number of sums. */

@@ -5,8 +5,9 @@ import java.util.Arrays;
 /**
  * What a unit's outcomes add up to in one place, before any cut: y, d, x and e of every metric of the definition.
  *
- * <p>128 bits each, so that no number of outcomes that fits in memory can overflow. Values and weights are in micro-units;
- * d and e of a mean or proportion are numbers of outcomes, and a proportion has no y and x: they follow from d and e.
+ * <p>128 bits each, so that no number of outcomes that fits in memory can overflow. Values and weights are in
+ * micro-units; d and e of a mean or proportion are numbers of outcomes, and a proportion has no y and x: they follow
+ * from d and e.
  */
 final class Totals {
     static final int Y = 0;
@@ -89,8 +90,8 @@ final class Totals {
     }
 
     /**
-     * For each metric one byte, whose lower four bits say which of the four are not 0, and its upper ones which of those
-     * are divided by {@link #COMMON}, as most are; then those that are not 0.
+     * For each metric one byte, whose lower four bits say which of the four are not 0, and its upper ones which of
+     * those are divided by {@link #COMMON}, as most are; then those that are not 0.
      */
     void writeTo(ByteWriter out) {
         for (int at = 0; at < count; at += PER_METRIC) {

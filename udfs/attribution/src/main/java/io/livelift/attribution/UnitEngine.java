@@ -9,9 +9,9 @@ import java.util.Set;
  * The attribution rules of one unit: records in, delta rows out, with the unit's memory as one compact {@code byte[]}.
  *
  * <p>The sum of all rows sent for a unit is a function of the set of its records and of the definitions; the order in
- * which the engine sees assignments, outcomes and definitions does not matter, except that records of one type must come
- * in the order of their log. Here records are accepted, refused or made to wait; what accepted ones count is decided by
- * {@link Places}. Not thread-safe; one instance serves any number of units, one call at a time.
+ * which the engine sees assignments, outcomes and definitions does not matter, except that records of one type must
+ * come in the order of their log. Here records are accepted, refused or made to wait; what accepted ones count is
+ * decided by {@link Places}. Not thread-safe; one instance serves any number of units, one call at a time.
  */
 public final class UnitEngine {
     private static final long NOT_BY_TIME = Long.MIN_VALUE;
@@ -78,8 +78,8 @@ public final class UnitEngine {
     }
 
     /**
-     * After either call: the append time at which this unit must be woken, {@link Long#MAX_VALUE} for never. Between two
-     * wakings it stays the same, so that setting it again and again sets one timer.
+     * After either call: the append time at which this unit must be woken, {@link Long#MAX_VALUE} for never. Between
+     * two wakings it stays the same, so that setting it again and again sets one timer.
      */
     public long wakeAtMs() {
         return wakeAtMs;
@@ -127,8 +127,8 @@ public final class UnitEngine {
     /**
      * Accepts or refuses an assignment that passed the checks, or returns false if it must wait for its definition.
      *
-     * <p>Its id is taken if it is accepted, or if it had to wait when it was appended, whatever became of it then: so the
-     * answer follows from append times and not from when the definition was seen here.
+     * <p>Its id is taken if it is accepted, or if it had to wait when it was appended, whatever became of it then: so
+     * the answer follows from append times and not from when the definition was seen here.
      */
     private boolean decideAssignment(LogRecord record, long nowMs) {
         long id = Hash64.of(event.eventId);

@@ -3,8 +3,8 @@ package io.livelift.attribution;
 import java.util.Arrays;
 
 /**
- * A unit's memory as sections of one byte array. Reused: {@link #load} a state, change sections, {@link #store} it. What
- * was changed can be read only after it was stored.
+ * A unit's memory as sections of one byte array. Reused: {@link #load} a state, change sections, {@link #store} it.
+ * What was changed can be read only after it was stored.
  *
  * <p>Layout 1: the byte 1; the base time, to which all other times are relative; the lengths of the sections; the
  * sections. Hashes of ids are in the order of the log, so those past the horizon can be dropped from the front one day;
@@ -34,9 +34,7 @@ final class UnitState {
     /** {@link WaitingRecords}: assignments without a definition yet. */
     final Section waiting = new Section();
 
-    private final Section[] sections = {
-        assignmentIds, assignmentTimes, sources, places, outcomeIds, outcomes, waiting
-    };
+    private final Section[] sections = {assignmentIds, assignmentTimes, sources, places, outcomeIds, outcomes, waiting};
     private static final byte[] NOTHING = new byte[0];
 
     private final ByteReader reader = new ByteReader();

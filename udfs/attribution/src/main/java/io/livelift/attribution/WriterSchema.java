@@ -48,7 +48,8 @@ final class WriterSchema {
         }
         if (SchemaCompatibility.checkReaderWriterCompatibility(reader, writer).getType()
                 != SchemaCompatibilityType.COMPATIBLE) {
-            throw new Unreadable("the writer's schema " + writer.getFullName() + " is not that of an " + reader.getName());
+            throw new Unreadable(
+                    "the writer's schema " + writer.getFullName() + " is not that of an " + reader.getName());
         }
         List<Schema.Field> fields = writer.getFields();
         targets = new Target[fields.size()];
@@ -148,7 +149,7 @@ final class WriterSchema {
     private void setDefaults(Event event) throws Unreadable {
         for (Target target : defaulted) {
             switch (target) {
-                case ATTRIBUTES, NONE -> { } // no attributes unless the record has some
+                case ATTRIBUTES, NONE -> {} // no attributes unless the record has some
                 case IS_BOT -> event.isBot = (Boolean) defaultOf("is_bot");
                 case CONFIG_VERSION -> event.configVersion = ((Number) defaultOf("config_version")).intValue();
                 case VALUE -> event.value = ((Number) defaultOf("value")).doubleValue();

@@ -11,8 +11,9 @@ import org.apache.flink.avro.shaded.org.apache.avro.generic.GenericData;
 /**
  * Events a second of the engine alone, on one thread: decoding, rules and delta rows, without Flink.
  *
- * <p>Arguments: events for each unit (20), experiments (5), events in all (1,000,000). One event in four is an assignment;
- * every experiment has a mean with cap and covariate, a proportion and a ratio, and one segment dimension.
+ * <p>Arguments: events for each unit (20), experiments (5), events in all (1,000,000). One event in four is an
+ * assignment; every experiment has a mean with cap and covariate, a proportion and a ratio, and one segment
+ * dimension.
  */
 public final class EngineBenchmark {
     private static final long BEGINNING = 1_760_000_000_000L;
@@ -50,7 +51,8 @@ public final class EngineBenchmark {
                 bytes += state == null ? 0 : state.length;
             }
             System.out.printf(
-                    "round %d: %,.0f events/s, %.2f rows and %.0f row bytes an event, %d bytes of state a unit, %d refused%n",
+                    "round %d: %,.0f events/s, %.2f rows and %.0f row bytes an event, %d bytes of state a unit, %d"
+                            + " refused%n",
                     round,
                     events / seconds,
                     counted.rows / (double) events,
@@ -73,8 +75,15 @@ public final class EngineBenchmark {
                 segments,
                 List.of(
                         new Metric("revenue", new Utf8("purchase"), Metric.Kind.MEAN, 500_000_000, 0, 7 * DAY),
-                        new Metric("converted", new Utf8("purchase"), Metric.Kind.PROPORTION, Long.MAX_VALUE, 0, 7 * DAY),
-                        new Metric("per_session", new Utf8("session"), Metric.Kind.RATIO, Long.MAX_VALUE, 0, Long.MAX_VALUE)),
+                        new Metric(
+                                "converted", new Utf8("purchase"), Metric.Kind.PROPORTION, Long.MAX_VALUE, 0, 7 * DAY),
+                        new Metric(
+                                "per_session",
+                                new Utf8("session"),
+                                Metric.Kind.RATIO,
+                                Long.MAX_VALUE,
+                                0,
+                                Long.MAX_VALUE)),
                 BEGINNING - DAY);
     }
 

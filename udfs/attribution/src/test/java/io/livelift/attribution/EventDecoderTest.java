@@ -30,7 +30,9 @@ class EventDecoderTest {
     @Test
     void every_field_of_an_event_is_read() throws Unreadable {
         decoder.decode(EventKind.ASSIGNMENT, Events.encode(1, assignment()), event);
-        assertEquals("acme user-1 a-1 button ж", strings(event.tenantId, event.unitId, event.eventId, event.experimentId, event.variantId));
+        assertEquals(
+                "acme user-1 a-1 button ж",
+                strings(event.tenantId, event.unitId, event.eventId, event.experimentId, event.variantId));
         assertEquals(3, event.configVersion);
         assertEquals(NOON, event.timeMs);
         assertTrue(event.isBot);
@@ -38,7 +40,8 @@ class EventDecoderTest {
         assertEquals("country", event.attributeName(0).toString());
         assertEquals("DE", event.attributeValue(0).toString());
 
-        decoder.decode(EventKind.OUTCOME, Events.encode(2, Events.outcome("user-1", "o-1", "sale", -2.5, NOON + 1)), event);
+        decoder.decode(
+                EventKind.OUTCOME, Events.encode(2, Events.outcome("user-1", "o-1", "sale", -2.5, NOON + 1)), event);
         assertEquals("o-1 sale", strings(event.eventId, event.metricId));
         assertEquals(-2.5, event.value);
         assertEquals(1.0, event.weight);
@@ -51,21 +54,67 @@ class EventDecoderTest {
 
     @Test
     void a_writer_may_have_other_fields_in_another_order_and_lack_those_with_a_default() throws Unreadable {
-        Schema nested = SchemaBuilder.record("Nested").fields()
-                .name("list").type().array().items().longType().noDefault()
-                .name("map").type().map().values().nullable().floatType().noDefault()
+        Schema nested = SchemaBuilder.record("Nested")
+                .fields()
+                .name("list")
+                .type()
+                .array()
+                .items()
+                .longType()
+                .noDefault()
+                .name("map")
+                .type()
+                .map()
+                .values()
+                .nullable()
+                .floatType()
+                .noDefault()
                 .endRecord();
-        Schema writer = SchemaBuilder.record("Outcome").namespace("io.livelift").fields()
-                .name("extra").type(nested).noDefault()
-                .name("occurred_at").type().longType().noDefault()
-                .name("kind").type().enumeration("Kind").symbols("X", "Y").noDefault()
-                .name("value").type().floatType().noDefault()
-                .name("metric_id").type().stringType().noDefault()
-                .name("hash").type().fixed("Hash").size(3).noDefault()
-                .name("event_id").type().stringType().noDefault()
-                .name("note").type().nullable().stringType().noDefault()
-                .name("unit_id").type().stringType().noDefault()
-                .name("tenant_id").type().stringType().noDefault()
+        Schema writer = SchemaBuilder.record("Outcome")
+                .namespace("io.livelift")
+                .fields()
+                .name("extra")
+                .type(nested)
+                .noDefault()
+                .name("occurred_at")
+                .type()
+                .longType()
+                .noDefault()
+                .name("kind")
+                .type()
+                .enumeration("Kind")
+                .symbols("X", "Y")
+                .noDefault()
+                .name("value")
+                .type()
+                .floatType()
+                .noDefault()
+                .name("metric_id")
+                .type()
+                .stringType()
+                .noDefault()
+                .name("hash")
+                .type()
+                .fixed("Hash")
+                .size(3)
+                .noDefault()
+                .name("event_id")
+                .type()
+                .stringType()
+                .noDefault()
+                .name("note")
+                .type()
+                .nullable()
+                .stringType()
+                .noDefault()
+                .name("unit_id")
+                .type()
+                .stringType()
+                .noDefault()
+                .name("tenant_id")
+                .type()
+                .stringType()
+                .noDefault()
                 .endRecord();
         registry.put(7, writer.toString());
         GenericData.Record extra = new GenericData.Record(nested);
@@ -127,7 +176,8 @@ class EventDecoderTest {
             throw new IllegalStateException("the registry does not answer");
         });
         assertThrows(
-                IllegalStateException.class, () -> cut.decode(EventKind.ASSIGNMENT, Events.encode(1, assignment()), event));
+                IllegalStateException.class,
+                () -> cut.decode(EventKind.ASSIGNMENT, Events.encode(1, assignment()), event));
     }
 
     private void assertUnreadable(String why, EventKind kind, byte[] value) {

@@ -32,7 +32,10 @@ class SumDeltaTest {
         for (int i = 0; i < sums.length; i++) {
             if (sums[i].signum() != 0) {
                 writer.put(
-                        i, sums[i].longValue(), sums[i].shiftRight(64).longValue(), sums[i].shiftRight(128).longValue());
+                        i,
+                        sums[i].longValue(),
+                        sums[i].shiftRight(64).longValue(),
+                        sums[i].shiftRight(128).longValue());
             }
         }
         return writer.finish();
@@ -116,7 +119,8 @@ class SumDeltaTest {
     void the_golden_vectors_have_not_changed() throws IOException {
         StringBuilder written = new StringBuilder();
         for (BigInteger[] sums : goldenSums()) {
-            written.append(String.join(",", Arrays.stream(sums).map(BigInteger::toString).toList()))
+            written.append(String.join(
+                            ",", Arrays.stream(sums).map(BigInteger::toString).toList()))
                     .append('\t')
                     .append(HexFormat.of().formatHex(bytes(sums)))
                     .append('\n');

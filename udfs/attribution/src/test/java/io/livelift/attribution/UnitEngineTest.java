@@ -54,11 +54,15 @@ class UnitEngineTest {
 
     @Test
     void an_earlier_exposure_within_the_same_slot_sends_only_the_difference() {
-        story.defineButton(mean("revenue")).assigned("A", BEGINNING + 10 * MINUTE).outcome("revenue", 5, BEGINNING + 5 * MINUTE);
+        story.defineButton(mean("revenue"))
+                .assigned("A", BEGINNING + 10 * MINUTE)
+                .outcome("revenue", 5, BEGINNING + 5 * MINUTE);
         int before = story.rows;
         story.assigned("a-early", "A", BEGINNING + MINUTE, BEGINNING + 11 * MINUTE);
         assertEquals(before + 1, story.rows);
-        assertEquals(5 * MICROS, story.totals("button/1 A revenue everyone +0h clean").get(0));
+        assertEquals(
+                5 * MICROS,
+                story.totals("button/1 A revenue everyone +0h clean").get(0));
     }
 
     @Test
@@ -95,13 +99,16 @@ class UnitEngineTest {
 
     @Test
     void windows_include_their_start_and_exclude_their_end() {
-        story.defineButton(new Metric("retained", new Utf8("visit"), Metric.Kind.MEAN, Long.MAX_VALUE, 7 * DAY, 8 * DAY))
+        story.defineButton(
+                        new Metric("retained", new Utf8("visit"), Metric.Kind.MEAN, Long.MAX_VALUE, 7 * DAY, 8 * DAY))
                 .assigned("A", BEGINNING)
                 .outcome("visit", 1, BEGINNING + 7 * DAY - 1)
                 .outcome("visit", 10, BEGINNING + 7 * DAY)
                 .outcome("visit", 100, BEGINNING + 8 * DAY - 1)
                 .outcome("visit", 1000, BEGINNING + 8 * DAY);
-        assertEquals(110 * MICROS, story.totals("button/1 A retained everyone +0h clean").get(0));
+        assertEquals(
+                110 * MICROS,
+                story.totals("button/1 A retained everyone +0h clean").get(0));
     }
 
     @Test
@@ -136,7 +143,8 @@ class UnitEngineTest {
         heavy.put("weight", 2.5);
         story.defineButton(
                         new Metric("converted", new Utf8("visit"), Metric.Kind.PROPORTION, 1, 0, Long.MAX_VALUE),
-                        new Metric("per_visit", new Utf8("visit"), Metric.Kind.RATIO, Long.MAX_VALUE, 0, Long.MAX_VALUE))
+                        new Metric(
+                                "per_visit", new Utf8("visit"), Metric.Kind.RATIO, Long.MAX_VALUE, 0, Long.MAX_VALUE))
                 .assigned("A", BEGINNING)
                 .outcome("visit", 3, ONE_HOUR_LATER)
                 .received(EventKind.OUTCOME, Events.encode(2, heavy), ONE_HOUR_LATER);
@@ -166,7 +174,9 @@ class UnitEngineTest {
                 .outcome("o1", "revenue", 1, BEGINNING - retention, BEGINNING - retention - 1)
                 .outcome("o2", "revenue", 10, BEGINNING - retention, BEGINNING - retention)
                 .assigned("A", BEGINNING);
-        assertEquals(10 * MICROS, story.totals("button/1 A revenue everyone +0h clean").get(2));
+        assertEquals(
+                10 * MICROS,
+                story.totals("button/1 A revenue everyone +0h clean").get(2));
     }
 
     @Test
@@ -245,13 +255,22 @@ class UnitEngineTest {
     void twenty_events_in_five_experiments_with_three_metrics_take_about_600_bytes() {
         for (int i = 0; i < 5; i++) {
             story.define(new Definition(
-                    "acme", "experiment-" + i, 1, HOUR, 14 * DAY, List.of("A", "B"), new TreeMap<>(),
-                    List.of(mean("revenue"), mean("clicks"), mean("visits")), BEGINNING - DAY));
+                    "acme",
+                    "experiment-" + i,
+                    1,
+                    HOUR,
+                    14 * DAY,
+                    List.of("A", "B"),
+                    new TreeMap<>(),
+                    List.of(mean("revenue"), mean("clicks"), mean("visits")),
+                    BEGINNING - DAY));
         }
         for (int i = 0; i < 15; i++) {
             story.outcome("revenue", 12.34 * i, BEGINNING + i * HOUR);
             if (i % 3 == 0) {
-                story.assigned(Events.assignment(UNIT, "a" + i, "experiment-" + i / 3, 1, "A", BEGINNING + i * HOUR), BEGINNING + i * HOUR);
+                story.assigned(
+                        Events.assignment(UNIT, "a" + i, "experiment-" + i / 3, 1, "A", BEGINNING + i * HOUR),
+                        BEGINNING + i * HOUR);
             }
         }
         assertEquals(5, story.units().size());

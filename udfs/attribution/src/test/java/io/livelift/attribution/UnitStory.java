@@ -55,7 +55,15 @@ final class UnitStory implements Output {
 
     static Definition button(int version, long appendTimeMs, long prePeriodMs, Metric... metrics) {
         return new Definition(
-                "acme", "button", version, HOUR, prePeriodMs, List.of("A", "B"), new TreeMap<>(), List.of(metrics), appendTimeMs);
+                "acme",
+                "button",
+                version,
+                HOUR,
+                prePeriodMs,
+                List.of("A", "B"),
+                new TreeMap<>(),
+                List.of(metrics),
+                appendTimeMs);
     }
 
     static Metric mean(String id) {

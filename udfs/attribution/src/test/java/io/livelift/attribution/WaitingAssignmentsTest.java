@@ -28,7 +28,9 @@ class WaitingAssignmentsTest {
         assertEquals(Map.of(), story.units());
         story.define(button(1, BEGINNING + HORIZON, 0, mean("revenue"))).wokenAt(BEGINNING + HORIZON);
         assertEquals(Map.of("button/1 A exposure everyone +0h clean", 1L), story.units());
-        assertEquals(3_000_000L, story.totals("button/1 A revenue everyone +0h clean").get(0));
+        assertEquals(
+                3_000_000L,
+                story.totals("button/1 A revenue everyone +0h clean").get(0));
         assertEquals(Long.MAX_VALUE, story.wakeAtMs());
     }
 
@@ -120,6 +122,8 @@ class WaitingAssignmentsTest {
             now = story.wakeAtMs();
             story.wokenAt(now);
         }
-        assertEquals(BEGINNING + 24 * HOUR + 300 * SECOND, story.wokenAt(BEGINNING + 24 * HOUR).wakeAtMs());
+        assertEquals(
+                BEGINNING + 24 * HOUR + 300 * SECOND,
+                story.wokenAt(BEGINNING + 24 * HOUR).wakeAtMs());
     }
 }

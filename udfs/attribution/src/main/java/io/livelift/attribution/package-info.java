@@ -1,0 +1,17 @@
+/**
+ * The attribution rules, without Flink types: what the contract (docs/design.md, sections 3 to 5) says, one class for each
+ * of its ideas.
+ *
+ * <ul>
+ *   <li>In: {@link io.livelift.attribution.LogRecord} through {@link io.livelift.attribution.EventDecoder} and the checks
+ *       of a single record ({@code RecordChecks}).
+ *   <li>Decided: {@link io.livelift.attribution.UnitEngine} accepts, refuses or lets wait ({@code WaitingRecords});
+ *       {@code Places} applies rules 1 to 5 and 7 to what was accepted.
+ *   <li>Kept: {@code UnitState}, a few hundred bytes with {@code Place}s, {@code StoredOutcome}s and hashes of ids.
+ *   <li>Out: {@code SlotRows} sends differences to {@link io.livelift.attribution.Output}; {@link
+ *       io.livelift.attribution.SumDelta} adds them up.
+ * </ul>
+ *
+ * <p>The package {@code flink} is the shell that runs this in a job; {@link io.livelift.attribution.Replay} runs it alone.
+ */
+package io.livelift.attribution;
