@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
 
 import pytest
 
 from schemas import Example, examples
-from tests.builders import RULES, Log, Published, an_assignment
+from tests.builders import ONE_HOUR_LATER, RULES, Log, Published, an_assignment, an_outcome, encode
 from tests.parity.replay import Engine, EngineError, running_engine
 from tests.schemas.event_examples import DEFINITION, RECORDS, record_of
-from udfs.attribution.reference import attribute
+from udfs.attribution.reference import Reason, attribute
 
 pytestmark = pytest.mark.jvm
 
@@ -44,3 +46,22 @@ def test_the_engine_reads_good_definitions_and_names_what_a_bad_one_lacks(
     else:
         with pytest.raises(EngineError, match="lacks"):
             engine.attribute([definition, *log.records], RULES)
+
+
+def test_damaged_records_are_judged_alike_whatever_the_damage(engine: Engine) -> None:
+    random = Random(20260101)
+    log = Log()
+    events = [an_assignment(attributes={"country": "DE"}), an_outcome(value=2.5)]
+    for number in range(3000):
+        event = random.choice(events)
+        payload = bytearray(
+            encode(replace(event, unit_id=f"unit {number}", event_id="é" * random.randrange(3)))
+        )
+        for _ in range(random.randrange(1, 4)):
+            at = random.randrange(len(payload))
+            payload[at : at + random.randrange(2)] = random.randbytes(random.randrange(3))
+        log.append_bytes(type(event), bytes(payload), ONE_HOUR_LATER, key=f"unit {number}".encode())
+    expected = attribute([written.received for written in log.records], [DEFINITION.read()], RULES)
+    assert {refusal.reason for refusal in expected.rejected} >= {Reason.UNREADABLE, Reason.MISMATCH}
+    assert expected.slots
+    assert engine.attribute([DEFINITION, *log.records], RULES) == expected
