@@ -12,16 +12,22 @@ from jobs.scorecard import pipeline
 from jobs.wiring.flink import configuration
 
 
+def environment(settings: Settings, restore: str | None = None) -> StreamExecutionEnvironment:
+    """An environment with the job's options, connected to the cluster of the settings."""
+    running = configuration(settings, pipeline.NAME, restore=restore)
+    for key, value in pipeline.options().items():
+        running.set_string(key, value)
+    found = StreamExecutionEnvironment.get_execution_environment(running)
+    # Outside Flink's own client the environment begins as a local one, whatever `execution.target` said.
+    found.configure(running)
+    return found
+
+
 def submit(settings: Settings, restore: str | None = None) -> str:
     """Start the job on the cluster of the settings and return its id."""
-    running = configuration(settings, pipeline.NAME, restore=restore)
-    for key, value in pipeline.options(settings).items():
-        running.set_string(key, value)
-    environment = StreamExecutionEnvironment.get_execution_environment(running)
-    # Outside Flink's own client the environment begins as a local one, whatever `execution.target` said.
-    environment.configure(running)
-    pipeline.scorecard(StreamTableEnvironment.create(environment), settings)
-    return str(environment.execute_async(pipeline.NAME).get_job_id())
+    running = environment(settings, restore)
+    pipeline.scorecard(StreamTableEnvironment.create(running), settings)
+    return str(running.execute_async(pipeline.NAME).get_job_id())
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ BUNDLE_MS = 20
 ROWS = Types.ROW_NAMED(["table_name", "answered"], [Types.STRING(), Types.STRING()])
 
 
-def options(settings: Settings) -> dict[str, str]:
+def options() -> dict[str, str]:
     """How the job must be planned and run."""
     return {
         "table.exec.mini-batch.enabled": "true",

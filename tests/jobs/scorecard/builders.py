@@ -1,0 +1,76 @@
+"""Experiments, users and sums in the few words a test of the scorecard needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.scorecard.book import Book, Definition, Group, Totals
+from jobs.scorecard.rows import Moment
+from udfs.stats import Moments
+
+NOON_MS = 1_767_268_800_000
+NOW = Moment(now_ms=NOON_MS + 1000, version=77)
+
+
+def a_metric(**changes: Any) -> dict[str, Any]:
+    """Revenue per user, a goal without cap and windows."""
+    ordinary = {"id": "revenue", "source": "revenue", "kind": "mean", "cap": None, "role": "goal"}
+    windows = {"window_start_days": 0, "window_days": None}
+    guard = {"direction": "increase", "margin": None, "margin_abs": None, "stop": False}
+    return {**ordinary, **windows, **guard, **changes}
+
+
+def published(**changes: Any) -> str:
+    """The first version of a fifty-fifty experiment with one metric, as on the definitions topic."""
+    ordinary = {
+        "tenant_id": "acme",
+        "experiment_id": "checkout",
+        "config_version": 1,
+        "control": "control",
+        "variants": {"control": 0.5, "treatment": 0.5},
+        "cohort_hours": 1,
+        "segments": {},
+        "pre_period_days": 0,
+        "alpha": 0.05,
+        "planned_units": 1000,
+        "stop_alpha": 0.05,
+        "min_days": 7,
+        "ended_at": None,
+        "metrics": [a_metric()],
+    }
+    return json.dumps({**ordinary, **changes})
+
+
+def a_definition(**changes: Any) -> Definition:
+    return Definition.from_json(published(**changes))
+
+
+def a_book(*definitions: Definition) -> Book:
+    """An experiment of which nothing has come yet but these definitions."""
+    return Book(definitions={each.config_version: each for each in definitions or (a_definition(),)})
+
+
+def add(
+    book: Book,
+    variant_id: str,
+    values: Sequence[float],
+    before: Sequence[float] | None = None,
+    **place: Any,
+) -> None:
+    """Users of a variant, each with one outcome of this value; ``place`` says which users they are."""
+    where = {"config_version": 1, "segment": "", "unit_class": "clean", "region": "local", **place}
+    metric_id = where.pop("metric_id", "revenue")
+    moments = Moments.from_units(values, [1.0] * len(values), before)
+    exposure = Group(variant_id=variant_id, metric_id="", **where)
+    book.totals[exposure] = Totals(len(values), (0,) * 14, updates=len(values), as_of_ms=NOON_MS)
+    sums = Group(variant_id=variant_id, metric_id=metric_id, **where)
+    book.totals[sums] = Totals(0, moments.sums, updates=len(values), as_of_ms=NOON_MS)
+
+
+def only(rows: Sequence[dict[str, Any]], **where: Any) -> dict[str, Any]:
+    """The one row that has these values."""
+    found = [row for row in rows if all(row[name] == value for name, value in where.items())]
+    assert len(found) == 1, f"{len(found)} rows have {where}"
+    return found[0]

@@ -1,0 +1,66 @@
+"""What is kept in state is read back as it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.scorecard.book import (
+    Book,
+    Group,
+    Totals,
+    decode_group,
+    decode_totals,
+    encode_group,
+    encode_totals,
+    parse_changes,
+)
+from tests.jobs.scorecard.builders import NOON_MS, a_metric, published
+from udfs.attribution.sums import encode
+
+TEXTS = st.text(max_size=20)
+WIDE = st.integers(-(2**150), 2**150)
+GROUPS = st.builds(Group, st.integers(1, 9), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
+TOTALS = st.builds(
+    Totals, st.integers(0, 2**60), st.tuples(*[WIDE] * 14), st.integers(0, 2**60), st.integers(0, 2**45)
+)
+
+
+@given(GROUPS, TOTALS)
+def test_state_is_read_back_as_it_was_written(group: Group, totals: Totals) -> None:
+    assert decode_group(encode_group(group)) == group
+    assert decode_totals(encode_totals(totals)) == totals
+
+
+def test_state_of_an_unknown_layout_is_refused_by_its_number() -> None:
+    with pytest.raises(ValueError, match="layout 9"):
+        decode_totals("[9, 1, [], 1, 1]")
+
+
+def test_changes_are_read_as_sql_writes_them() -> None:
+    sums = (-(10**40), *range(13))
+    change = {
+        **dict(
+            zip(Group._fields, (2, "treatment", "revenue", "country=DE", "crossed", "local"), strict=True)
+        ),
+        "n": 3,
+        "sums": base64.b64encode(encode(sums)).decode(),
+        "updates": 9,
+        "as_of": NOON_MS,
+    }
+    [(group, totals)] = parse_changes(json.dumps([change]))
+    assert group == Group(2, "treatment", "revenue", "country=DE", "crossed", "local")
+    assert totals == Totals(3, sums, 9, NOON_MS)
+
+
+def test_a_book_is_its_state() -> None:
+    group, totals = Group(1, "control", "", "", "clean", "local"), Totals(5, (0,) * 14, 6, 7)
+    text = published(config_version=3, metrics=[a_metric(cap=5)])
+    book = Book.from_state([(encode_group(group), encode_totals(totals))], [text])
+    assert book.totals == {group: totals}
+    assert book.definitions[3].metrics[0].cap == 5
+    assert book.definitions[3].treatments == ("treatment",)

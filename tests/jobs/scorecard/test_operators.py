@@ -1,0 +1,175 @@
+"""State and moments of the scorecard, with a dictionary for Flink's state."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pyflink.common import Row
+
+from config.settings import ClickHouse
+from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
+from tests.jobs.scorecard.builders import published
+from udfs.attribution.sums import encode
+from udfs.stats import Moments
+
+CHECKOUT = "acme/checkout"
+
+
+class FakeState(dict[str, str]):
+    put = dict.__setitem__
+
+
+class FakeContext:
+    """One key's view of the runtime: its state outlives the operator."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, FakeState] = {}
+
+    def get_map_state(self, descriptor: Any) -> FakeState:
+        return self.states.setdefault(descriptor.name, FakeState())
+
+    def get_current_key(self) -> str:
+        return CHECKOUT
+
+
+class Running:
+    """The operator over one key's state."""
+
+    def __init__(self, context: FakeContext, now_s: float = 1000.0, epoch: int = 0) -> None:
+        self._context = context
+        self._operator = Scorecard(epoch, now_s=lambda: now_s)
+        self._operator.open(context)
+
+    def slots(self, *changes: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
+        row = Row(CHECKOUT, json.dumps(changes))
+        return self._answers(self._operator.process_element1(row, self._context))
+
+    def define(self, text: str) -> dict[str, dict[str, list[Any]]]:
+        return self._answers(self._operator.process_element2(Row(CHECKOUT, text), self._context))
+
+    def _answers(self, emitted: Iterator[Row]) -> dict[str, dict[str, list[Any]]]:
+        return {table: json.loads(answered) for table, answered in emitted}
+
+
+def a_change(
+    variant_id: str, values: list[float], metric_id: str = "revenue", **changes: Any
+) -> dict[str, Any]:
+    sums = Moments().sums if metric_id == "" else Moments.from_units(values).sums
+    return {
+        "config_version": 1,
+        "variant_id": variant_id,
+        "metric_id": metric_id,
+        "segment": "",
+        "unit_class": "clean",
+        "region": "local",
+        "n": 0 if metric_id else len(values),
+        "sums": base64.b64encode(encode(sums)).decode(),
+        "updates": len(values),
+        "as_of": 5,
+        **changes,
+    }
+
+
+SLOTS = [
+    a_change(variant, values, metric_id)
+    for variant, values in (("control", [1, 2, 3]), ("treatment", [2, 4, 6]))
+    for metric_id in ("", "revenue")
+]
+
+
+@pytest.fixture
+def context() -> FakeContext:
+    return FakeContext()
+
+
+def timeless(answers: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
+    """Answers without the moment they were given at."""
+    return {
+        table: {name: values for name, values in columns.items() if name not in ("version", "computed_at")}
+        for table, columns in answers.items()
+    }
+
+
+def test_slots_wait_for_their_definition(context: FakeContext) -> None:
+    running = Running(context)
+    assert running.slots(*SLOTS) == {}
+    assert running.define(published())["result_rows"]["abs_diff"][0] == 2
+
+
+def test_a_definition_waits_for_its_slots(context: FakeContext) -> None:
+    running = Running(context)
+    assert running.define(published()) == {}
+    assert running.slots(*SLOTS)["result_rows"]["abs_diff"][0] == 2
+
+
+def test_slots_and_definitions_in_any_order_give_the_same_answers(context: FakeContext) -> None:
+    first, second = Running(context), Running(FakeContext())
+    first.slots(*SLOTS)
+    second.define(published())
+    for change in reversed(SLOTS[1:]):
+        second.slots(change)
+    assert timeless(first.define(published())) == timeless(second.slots(SLOTS[0]))
+
+
+def test_a_newer_sum_replaces_the_one_before(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    found = running.slots(a_change("treatment", [2, 4, 9], updates=4))["result_rows"]
+    assert found["mean_treatment"][0] == 5
+    assert found["slot_updates"][0] == 3 + 3 + 3 + 4
+
+
+def test_the_first_definition_of_a_version_stands(context: FakeContext) -> None:
+    running = Running(context)
+    running.slots(*SLOTS)
+    running.define(published())
+    assert running.define(published(alpha=0.5)) == {}
+    assert json.loads(context.states["definitions-by-version"]["1"])["alpha"] == 0.05
+
+
+def test_after_a_restart_the_answers_go_on_from_the_state(context: FakeContext) -> None:
+    before = Running(context)
+    before.define(published())
+    before.slots(*SLOTS[:-1])
+    after = Running(context)
+    undisturbed = Running(FakeContext())
+    undisturbed.define(published())
+    assert timeless(after.slots(SLOTS[-1])) == timeless(undisturbed.slots(*SLOTS))
+
+
+def test_a_replay_says_the_same_again(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    assert timeless(running.slots(*SLOTS)) == timeless(running.slots(*SLOTS))
+
+
+def test_versions_grow_with_every_answer_though_the_clock_stands(context: FakeContext) -> None:
+    running = Running(context, now_s=1000.0, epoch=3)
+    running.define(published())
+    versions = [running.slots(*SLOTS)["result_rows"]["version"][0] for _ in range(3)]
+    assert versions == [(3 << EMISSION_BITS) + 1_000_000_000 + step for step in (1, 2, 3)]
+
+
+def test_every_row_of_an_answer_has_its_version(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    answers = running.slots(*SLOTS)
+    assert len({version for columns in answers.values() for version in columns["version"]}) == 1
+
+
+def test_a_batch_is_written_before_the_next_is_taken() -> None:
+    written: list[tuple[str, Any]] = []
+
+    class FakeWriter:
+        def write(self, table: str, columns: Any) -> None:
+            written.append((table, columns))
+
+    writing = WriteRows(ClickHouse(url="http://localhost"), connect=lambda _: FakeWriter())  # type: ignore[arg-type, return-value]
+    writing.open(FakeContext())
+    assert writing.map(Row("result_rows", '[{"a": [1, 2]}, {"a": [3]}]')) == 3
+    assert written == [("result_rows", {"a": [1, 2, 3]})]

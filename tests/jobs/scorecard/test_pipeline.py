@@ -1,0 +1,75 @@
+"""The job as Flink would run it: what is read once, what waits for what, what finds its state again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pyflink.table import StreamTableEnvironment
+
+from config.settings import load
+from jobs.scorecard import pipeline
+from jobs.scorecard.__main__ import environment
+
+pytestmark = pytest.mark.jvm
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The job, declared and not started."""
+
+    environment: Any
+    tables: StreamTableEnvironment
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        plan: dict[str, Any] = json.loads(self.environment.get_execution_plan())
+        return list(plan["nodes"])
+
+    @property
+    def operators(self) -> list[Any]:
+        """The nodes of Flink's graph, as Java objects."""
+        graph = self.environment._j_stream_execution_environment.getStreamGraph(False)
+        return list(graph.getStreamNodes().toArray())
+
+
+@pytest.fixture(scope="module")
+def declared() -> Declared:
+    settings = load(environ={})
+    assert settings.attribution_jar.is_file(), f"{settings.attribution_jar} is not built: run `make setup`"
+    running = environment(settings)
+    tables = StreamTableEnvironment.create(running)
+    pipeline.scorecard(tables, settings)
+    return Declared(running, tables)
+
+
+def test_the_slots_topic_is_read_once_for_rows_and_for_sums(declared: Declared) -> None:
+    sources = [node["type"] for node in declared.nodes if node["pact"] == "Data Source"]
+    assert sorted(name.rsplit(".", 1)[1] for name in sources) == ["definitions", "slots"]
+
+
+def test_sums_wait_for_the_clock_and_not_for_event_time(declared: Declared) -> None:
+    """With mode RowTime the last bundle of an idle topic would wait for a checkpoint."""
+    plan = declared.tables.sql_query(pipeline._sql("sums")).explain()
+    assert f"MiniBatchAssigner(interval=[{pipeline.MINI_BATCH_MS}ms], mode=[ProcTime])" in plan
+
+
+def test_sums_are_formed_locally_first_and_each_group_changes_once_a_bundle(declared: Declared) -> None:
+    plan = declared.tables.sql_query(pipeline._sql("sums")).explain()
+    assert "LocalGroupAggregate" in plan
+    assert "Deduplicate(keep=[LastRow]" in plan
+
+
+def test_every_operator_with_state_has_a_name_of_its_own(declared: Declared) -> None:
+    stateful = [node for node in declared.operators if node.getStateKeySerializer() is not None]
+    uids = [node.getTransformationUID() for node in stateful]
+    assert None not in uids, [node.getOperatorName() for node in stateful]
+    assert len(set(uids)) == len(uids)
+    assert "scorecard-by-experiment" in uids
+
+
+def test_what_is_written_is_written_by_named_operators(declared: Declared) -> None:
+    uids = {node.getTransformationUID() for node in declared.operators}
+    assert {"write-slot-rows", "write-answers"} <= uids

@@ -1,0 +1,251 @@
+"""From sums and definitions to rows, with numbers worked by hand and against the scalar statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scipy import stats as reference
+
+from jobs.scorecard.book import Book, Totals
+from jobs.scorecard.rows import STATISTICS, answers
+from tests.jobs.scorecard.builders import NOON_MS, NOW, a_book, a_definition, a_metric, add, only
+from udfs.stats import Moments, cuped_difference, mean_difference
+
+
+def results(book: Book) -> list[dict[str, Any]]:
+    return answers(book, NOW)["result_rows"]
+
+
+def ratios(book: Book) -> list[dict[str, Any]]:
+    return answers(book, NOW)["sample_ratio_rows"]
+
+
+def a_result(book: Book, **where: Any) -> dict[str, Any]:
+    main = {"config_version": 1, "policy": "first_seen", "segment": "", "metric_id": "revenue"}
+    return only(results(book), **{**main, **where})
+
+
+@pytest.fixture
+def small() -> Book:
+    """Three users each: means 2 and 4, variances 1 and 4."""
+    book = a_book()
+    add(book, "control", [1, 2, 3])
+    add(book, "treatment", [2, 4, 6])
+    return book
+
+
+def test_nothing_is_said_of_slots_without_a_definition(small: Book) -> None:
+    assert answers(Book(totals=small.totals), NOW) == {}
+
+
+def test_nothing_is_said_of_a_definition_without_slots() -> None:
+    assert answers(a_book(), NOW) == {}
+
+
+def test_one_slot_is_enough_for_every_row_though_none_has_an_answer() -> None:
+    book = a_book()
+    add(book, "control", [1])
+    row = a_result(book)
+    assert (row["n_control"], row["n_treatment"]) == (1, 0)
+    assert (row["status"], row["reason"]) == ("undetermined", "too_few_units")
+    assert row["p_value"] is None
+
+
+def test_welch_by_hand(small: Book) -> None:
+    row = a_result(small)
+    variance, degrees = 1 / 3 + 4 / 3, 50 / 17
+    half_width = reference.t.ppf(0.975, degrees) * variance**0.5
+    assert (row["mean_control"], row["mean_treatment"], row["abs_diff"], row["rel_diff"]) == (2, 4, 2, 1)
+    assert row["abs_ci_lower"] == pytest.approx(2 - half_width, rel=1e-12)
+    assert row["abs_ci_upper"] == pytest.approx(2 + half_width, rel=1e-12)
+    assert row["p_value"] == pytest.approx(2 * reference.t.sf(2 / variance**0.5, degrees), rel=1e-12)
+    assert row["status"] == "ok"
+
+
+def test_a_row_says_what_it_was_computed_from_and_when(small: Book) -> None:
+    row = a_result(small)
+    assert (row["tenant_id"], row["experiment_id"], row["view"]) == ("acme", "checkout", "all")
+    assert (row["control_variant"], row["treatment_variant"]) == ("control", "treatment")
+    assert row["slot_updates"] == 3 + 3 + 3 + 3
+    assert (row["as_of"], row["computed_at"], row["version"]) == (NOON_MS, NOW.now_ms, NOW.version)
+    assert row["regions"] == ["local"]
+
+
+def test_users_without_outcomes_count(small: Book) -> None:
+    exposure = next(group for group in small.totals if (group.variant_id, group.metric_id) == ("control", ""))
+    small.totals[exposure] = Totals(6, (0,) * 14, 6, NOON_MS)
+    row = a_result(small)
+    assert (row["n_control"], row["mean_control"]) == (6, 1)
+
+
+def test_crossed_users_count_where_they_were_first_seen_or_not_at_all(small: Book) -> None:
+    add(small, "treatment", [8], unit_class="crossed")
+    assert a_result(small)["mean_treatment"] == 5
+    assert a_result(small, policy="exclude_crossed")["mean_treatment"] == 4
+
+
+def test_bots_are_in_no_result(small: Book) -> None:
+    add(small, "treatment", [1000], unit_class="bot")
+    for policy in ("first_seen", "exclude_crossed"):
+        assert a_result(small, policy=policy)["mean_treatment"] == 4
+
+
+def test_regions_are_added_and_named(small: Book) -> None:
+    add(small, "control", [6], region="eu")
+    row = a_result(small)
+    assert (row["n_control"], row["mean_control"], row["regions"]) == (4, 3, ["eu", "local"])
+
+
+def test_one_version_alone_is_also_the_combination(small: Book) -> None:
+    alone, combined = (a_result(small, config_version=version) for version in (1, 0))
+    assert alone.pop("config_version") != combined.pop("config_version")
+    assert alone == combined
+
+
+def test_the_combination_weighs_differences_by_users_and_is_no_sum_over_versions() -> None:
+    """Fifty-fifty, then one in four: each version has effect 1, the naive sum would show another."""
+    book = a_book(a_definition(), a_definition(config_version=2, variants={"control": 1, "treatment": 3}))
+    add(book, "control", [0, 2])
+    add(book, "treatment", [1, 3])
+    add(book, "control", [10, 12], config_version=2)
+    add(book, "treatment", [9, 11, 13, 11, 13, 15], config_version=2)
+    first, second, combined = (a_result(book, config_version=version) for version in (1, 2, 0))
+    assert (first["abs_diff"], second["abs_diff"], combined["abs_diff"]) == (1, 1, 1)
+    assert (combined["n_control"], combined["n_treatment"]) == (4, 8)
+    assert combined["mean_treatment"] - combined["mean_control"] == pytest.approx(1)
+
+
+def test_a_metric_that_changed_its_meaning_is_not_combined() -> None:
+    book = a_book(a_definition(), a_definition(config_version=2, metrics=[a_metric(cap=5)]))
+    for version in (1, 2):
+        add(book, "control", [1, 2, 3], config_version=version)
+        add(book, "treatment", [2, 4, 6], config_version=version)
+    row = a_result(book, config_version=0)
+    assert (row["status"], row["reason"]) == ("undetermined", "metric_changed")
+    assert {row[name] for name in STATISTICS} == {None}
+    assert a_result(book, config_version=2)["status"] == "ok"
+
+
+def test_a_version_without_slots_takes_no_part(small: Book) -> None:
+    small.definitions[2] = a_definition(config_version=2, metrics=[a_metric(cap=5)])
+    assert {row["config_version"] for row in results(small)} == {0, 1}
+    assert a_result(small, config_version=0)["status"] == "ok"
+
+
+def test_every_treatment_is_compared_with_the_control_in_every_metric() -> None:
+    book = a_book(
+        a_definition(variants={"a": 1, "b": 1, "c": 1}, control="a", metrics=[a_metric(), a_metric(id="x")])
+    )
+    add(book, "a", [1, 2])
+    rows = [row for row in results(book) if row["policy"] == "first_seen" and row["config_version"] == 1]
+    assert [(row["metric_id"], row["treatment_variant"]) for row in rows] == [
+        ("revenue", "b"),
+        ("revenue", "c"),
+        ("x", "b"),
+        ("x", "c"),
+    ]
+
+
+def test_a_segment_has_rows_of_its_own_from_its_own_users(small: Book) -> None:
+    add(small, "control", [1, 3], segment="country=DE")
+    add(small, "treatment", [5, 7], segment="country=DE")
+    assert a_result(small, segment="country=DE")["abs_diff"] == 4
+    assert a_result(small)["abs_diff"] == 2
+
+
+def test_the_covariate_is_used_where_there_is_a_pre_period() -> None:
+    before, control, treatment = [1, 2, 3, 5], [2, 2, 4, 6], [3, 6, 6, 9]
+    with_one, without = a_book(a_definition(pre_period_days=14)), a_book()
+    for book in (with_one, without):
+        add(book, "control", control, before)
+        add(book, "treatment", treatment, before)
+    expected = cuped_difference(*(Moments.from_units(y, [1] * 4, before) for y in (control, treatment)))
+    row = a_result(with_one)
+    assert row["cuped_abs_diff"] == pytest.approx(expected.difference.estimate, rel=1e-12)
+    assert row["cuped_p_value"] == pytest.approx(expected.difference.p_value, rel=1e-12)
+    assert row["cuped_theta"] == pytest.approx(expected.theta, rel=1e-12)
+    assert a_result(without)["cuped_abs_diff"] is None
+
+
+def test_the_rows_are_what_the_scalar_statistics_say(small: Book) -> None:
+    expected = mean_difference(Moments.from_units([1, 2, 3]), Moments.from_units([2, 4, 6]))
+    row = a_result(small)
+    assert row["abs_ci_lower"] == pytest.approx(expected.ci_lower, rel=1e-12)
+    assert row["p_value"] == pytest.approx(expected.p_value, rel=1e-12)
+
+
+def test_alpha_is_the_first_versions(small: Book) -> None:
+    strict = Book(small.totals, {1: a_definition(alpha=0.001)})
+    assert a_result(strict)["abs_ci_upper"] > a_result(small)["abs_ci_upper"]
+
+
+def test_sequential_columns_are_there_for_the_question_that_is_asked_again_and_again(small: Book) -> None:
+    add(small, "control", [1, 3], segment="country=DE")
+    add(small, "treatment", [5, 7], segment="country=DE")
+    main = a_result(small)
+    assert None not in (main["seq_p_value"], main["seq_ci_lower"], main["p_adjusted"])
+    assert main["seq_basis"] == "accruing"
+    for once in ({"segment": "country=DE"}, {"policy": "exclude_crossed"}):
+        row = a_result(small, **once)
+        assert (row["seq_p_value"], row["seq_basis"], row["p_adjusted"]) == (None, None, None)
+        assert row["reason"] in ("one_look_only", "baseline_near_zero")
+
+
+def test_only_goals_are_adjusted_together() -> None:
+    book = a_book(a_definition(metrics=[a_metric(), a_metric(id="other", role="secondary")]))
+    for metric_id in ("revenue", "other"):
+        add(book, "control", [1, 2, 3], metric_id=metric_id)
+        add(book, "treatment", [2, 4, 6], metric_id=metric_id)
+    assert a_result(book)["p_adjusted"] is not None
+    assert a_result(book, metric_id="other")["p_adjusted"] is None
+
+
+def test_the_sample_ratio_expects_each_versions_users_in_its_own_shares() -> None:
+    book = a_book(a_definition(), a_definition(config_version=2, variants={"control": 1, "treatment": 3}))
+    add(book, "control", [1] * 5)
+    add(book, "treatment", [1] * 5)
+    add(book, "control", [1] * 2, config_version=2)
+    add(book, "treatment", [1] * 6, config_version=2)
+    row = only(ratios(book), segment="", bots="excluded")
+    assert row["variants"] == ["control", "treatment"]
+    assert (row["counts"], row["expected"]) == ([7, 11], [5 + 2, 5 + 6])
+    assert (row["chi2_p_value"], row["status"], row["reason"]) == (1, "ok", "")
+
+
+def test_the_sample_ratio_by_hand(small: Book) -> None:
+    """Ten to twenty of thirty: chi-square (25 + 25) / 15 with one degree of freedom."""
+    book = a_book()
+    add(book, "control", [1] * 10)
+    add(book, "treatment", [1] * 20)
+    assert only(ratios(book), bots="excluded")["chi2_p_value"] == pytest.approx(reference.chi2.sf(50 / 15, 1))
+
+
+def test_bots_are_counted_in_the_sample_ratio_that_includes_them(small: Book) -> None:
+    add(small, "treatment", [1, 1], unit_class="bot")
+    add(small, "control", [1], unit_class="crossed")
+    assert only(ratios(small), bots="excluded")["counts"] == [4, 3]
+    assert only(ratios(small), bots="included")["counts"] == [4, 5]
+
+
+def test_users_in_a_variant_of_weight_zero_are_a_leak() -> None:
+    book = a_book(a_definition(variants={"control": 0.5, "treatment": 0.5, "off": 0}))
+    for variant in ("control", "treatment", "off"):
+        add(book, variant, [1, 2])
+    row = only(ratios(book), bots="excluded")
+    assert (row["counts"], row["expected"], row["reason"]) == ([2, 2, 2], [2, 2, 0], "leak")
+
+
+def test_a_sample_ratio_of_nobody_is_undetermined_and_shows_its_counts() -> None:
+    book = a_book()
+    add(book, "control", [1], unit_class="bot")
+    row = only(ratios(book), bots="excluded")
+    assert (row["status"], row["reason"], row["chi2_p_value"]) == ("undetermined", "no_units", None)
+    assert (row["counts"], row["expected"]) == ([0, 0], [0, 0])
+
+
+def test_sums_that_no_users_can_have_are_an_answer_of_their_own(small: Book) -> None:
+    """The sums of a metric may reach the job a moment before the users they belong to."""
+    exposure = next(group for group in small.totals if (group.variant_id, group.metric_id) == ("control", ""))
+    small.totals[exposure] = Totals(2, (0,) * 14, 2, NOON_MS)
+    assert a_result(small)["reason"] == "impossible_sums"

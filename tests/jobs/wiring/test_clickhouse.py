@@ -1,0 +1,149 @@
+"""The writer waits for a ClickHouse that is away and gives up on rows that no server would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
+
+from infra.migrations import apply
+from jobs.wiring.clickhouse import LONGEST_PAUSE_S, Writer, writer_to
+from tests.infra.clickhouse_process import Front, connect
+
+ROWS = {"a": [1, 2]}
+
+
+class FakeServer:
+    """Fails as told, then takes what comes."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.connections = 0
+        self.pauses: list[float] = []
+        self.inserts: list[dict[str, Any]] = []
+
+    def connect(self) -> FakeServer:
+        self.connections += 1
+        return self
+
+    def create_insert_context(self, table: str, names: Any, **options: Any) -> Any:
+        given = {"table": table, "names": names, **options}
+        return SimpleNamespace(column_types=("Int64",), given=given)
+
+    def data_insert(self, context: Any) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.inserts.append(context.given)
+
+    def close(self) -> None:
+        pass
+
+
+def write(server: FakeServer, columns: dict[str, list[int]] = ROWS) -> None:
+    Writer(server.connect, sleep=server.pauses.append).write("t", columns)
+
+
+def test_rows_go_in_one_synchronous_insert_by_column() -> None:
+    server = FakeServer()
+    write(server)
+    [insert] = server.inserts
+    assert (insert["table"], insert["names"], insert["data"]) == ("t", ("a",), [[1, 2]])
+    assert insert["column_oriented"]
+    assert insert["settings"] == {"async_insert": 0}
+
+
+def test_nothing_is_sent_for_no_rows() -> None:
+    server = FakeServer()
+    write(server, {"a": []})
+    assert (server.connections, server.inserts) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OperationalError("refused"),
+        ConnectionError("reset"),
+        DatabaseError("starting"),
+        DatabaseError("full", code=243),
+    ],
+)
+def test_a_server_that_is_away_is_waited_for(failure: Exception) -> None:
+    server = FakeServer(*[failure] * 3)
+    write(server)
+    assert len(server.inserts) == 1
+    assert server.connections == 4
+
+
+def test_pauses_grow_to_a_bound() -> None:
+    server = FakeServer(*[OperationalError("refused")] * 10)
+    write(server)
+    assert server.pauses[:3] == [0.1, 0.2, 0.4]
+    assert server.pauses[-1] == LONGEST_PAUSE_S
+
+
+@pytest.mark.parametrize(
+    "failure", [DatabaseError("no such table", code=60), ProgrammingError("two lengths")]
+)
+def test_rows_that_no_server_takes_are_an_error_at_once(failure: Exception) -> None:
+    server = FakeServer(failure)
+    with pytest.raises(type(failure)):
+        write(server)
+    assert server.pauses == []
+
+
+def test_column_types_are_asked_for_once() -> None:
+    server = FakeServer()
+    writer = Writer(server.connect)
+    writer.write("t", ROWS)
+    writer.write("t", ROWS)
+    assert [insert["column_types"] for insert in server.inserts] == [None, ("Int64",)]
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Iterator[Front]:
+    front = Front(tmp_path).start()
+    yield front
+    front.kill()
+
+
+@pytest.mark.clickhouse
+def test_what_was_written_while_clickhouse_was_away_is_there_when_it_is_back(
+    front: Front, tmp_path: Path
+) -> None:
+    """The server is gone for two attempts; another one over the same data takes the third."""
+    settings = front.settings("livelift")
+    apply(settings)
+    front.kill()
+    attempts = iter((None, None, front))
+
+    def wait(_: float) -> None:
+        nonlocal writer
+        back = next(attempts)
+        if back is not None:
+            back.start()
+            writer._connect = writer_to(back.settings("livelift").clickhouse)._connect
+
+    writer = Writer(writer_to(settings.clickhouse)._connect, sleep=wait)
+    ratio = {
+        "tenant_id": ["acme"],
+        "experiment_id": ["checkout"],
+        "segment": [""],
+        "bots": ["excluded"],
+        "variants": [["control", "treatment"]],
+        "counts": [[1, 2]],
+        "expected": [[1.5, 1.5]],
+        "chi2_p_value": [None],
+        "status": ["ok"],
+        "as_of": [1_767_229_200_123],
+        "version": [1],
+    }
+    writer.write("sample_ratio_rows", ratio)
+    with connect(front.settings("livelift")) as client:
+        [row] = client.query(
+            "SELECT counts, chi2_p_value, toUnixTimestamp64Milli(as_of) FROM sample_ratio"
+        ).result_rows
+    assert row == ([1, 2], None, 1_767_229_200_123)
