@@ -96,10 +96,10 @@ def test_the_kafka_key_is_tenant_experiment_and_version() -> None:
     assert str(draft(config_version=3).key) == "acme/checkout-button/3"
 
 
-def test_equal_content_has_equal_bytes() -> None:
-    one = draft(segments={"country": ["DE"], "plan": ["free"]})
-    other = draft(segments={"plan": ["free"], "country": ["DE"]})
-    assert to_json(one.content) == to_json(other.content)
+def test_variants_are_published_in_the_order_people_gave_them() -> None:
+    content = json.loads(to_json(draft(variants={"old": 1, "new": 1, "lab": 0}).content))
+    assert content["control"] == "old"
+    assert list(content["variants"]) == ["old", "new", "lab"]
 
 
 def test_a_file_may_hold_several_definitions(tmp_path: Path) -> None:

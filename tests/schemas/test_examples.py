@@ -13,6 +13,7 @@ from infra.definitions import DefinitionError, Limits, draft_of, to_json
 from infra.heartbeat import heartbeat
 from infra.strict_yaml import parse_documents
 from infra.topics import topic_files
+from jobs.scorecard import book as scorecard
 from schemas import Example, examples, json_schema
 from schemas.events import UnreadableError, decode, decode_rejected, encode, own_schema
 from tests.builders import BEGINNING, DAY
@@ -86,6 +87,20 @@ def test_readers_of_the_topic_agree_on_published_definitions(example: Example) -
     else:
         with pytest.raises(KeyError):
             Definition.from_json(content, BEGINNING)
+
+
+@pytest.mark.parametrize("example", examples("published"), ids=str)
+def test_the_scorecard_reads_good_definitions_and_refuses_to_guess(example: Example) -> None:
+    content = example.content["definition"]
+    if example.is_good or "scorecard" in example.content.get("not_read_by", ()):
+        read = scorecard.Definition.from_json(json.dumps(content))
+        assert list(read.weights) == list(content["variants"])
+        assert [metric.metric_id for metric in read.metrics] == [
+            metric["id"] for metric in content["metrics"]
+        ]
+    else:
+        with pytest.raises(KeyError):
+            scorecard.Definition.from_json(json.dumps(content))
 
 
 # ------------------------------------------------------------------------------------- internal records
