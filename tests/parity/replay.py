@@ -20,7 +20,6 @@ from tests.builders import SCHEMAS, Published, Written
 from tests.strategies import AdvanceTo, Restart, Step
 from udfs.attribution.reference import Attribution, Reason, Rejected, Rules, Slot, SlotKey
 
-
 PATIENCE_S = 60
 """For one history; they take milliseconds."""
 
