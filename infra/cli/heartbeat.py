@@ -8,7 +8,8 @@ from threading import Event
 import typer
 
 from config.settings import load
-from infra.heartbeat import beat
+from infra.cli.output import note
+from infra.heartbeat import TOPIC, beat
 
 
 def register(app: typer.Typer) -> None:
@@ -22,4 +23,5 @@ def heartbeat() -> None:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    note(f"one heartbeat a second to {TOPIC} at {settings.kafka.bootstrap}")
     beat(settings, stop)

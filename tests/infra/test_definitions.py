@@ -1,4 +1,4 @@
-"""Which definitions are new, there already, or refused; rules for one alone: tests/schemas/test_examples.py."""
+"""Which definitions are new, there already, or refused; the rules for one: tests/schemas/test_examples.py."""
 
 from __future__ import annotations
 
