@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
+from udfs.stats.arrays import Array
 from udfs.stats.outcome import Reason, Undetermined
 
 CONCENTRATION = 1000.0
@@ -81,24 +83,26 @@ class SampleRatio:
         return min(1.0, math.exp(-self.log_e_value)) if self.log_e_value > -700.0 else 1.0
 
 
-def multinomial_log_e(counts: Sequence[int], shares: Sequence[float], concentration: float) -> float:
+def multinomial_log_e(counts: ArrayLike, shares: ArrayLike, concentration: float = CONCENTRATION) -> Array:
     """ln of the Bayes factor of "some other allocation" against ``shares`` (Lindon and Malek 2020, eq. 6).
 
-    ln G(A) - ln G(A + N) + sum [ln G(a_i + S_i) - ln G(a_i)] - sum S_i ln theta_i, with a_i =
-    concentration·theta_i. A function of today's counts alone: the order in which users came does not
-    matter.
+    ln G(A) - ln G(A + N) + sum [ln G(a_i + S_i) - ln G(a_i)] - sum S_i ln theta_i, with a_i = A·theta_i. A
+    function of today's counts alone: the order in which users came does not matter.
 
     Args:
-        counts: Users by arm.
-        shares: Expected shares theta_i, above 0, summing to 1.
-        concentration: How near to ``shares`` the alternative is sought; 1000 finds 52/48 soonest.
+        counts: Users S_i by arm, shape ``(..., arms)``.
+        shares: Expected shares theta_i, above 0, summing to 1, shape ``(arms,)``.
+        concentration: A: how near to ``shares`` the alternative is sought; 1000 finds 52/48 soonest.
+
+    Returns:
+        ln E, shape ``(...)``; p = min(1, exp(-ln E)) holds at any number of looks.
     """
     s = np.asarray(counts, dtype=np.float64)
     theta = np.asarray(shares, dtype=np.float64)
     a = concentration * theta
-    total = special.gammaln(a.sum()) - special.gammaln(a.sum() + s.sum())
+    total = special.gammaln(concentration) - special.gammaln(concentration + s.sum(axis=-1))
     arms = special.gammaln(a + s) - special.gammaln(a) - s * np.log(theta)
-    return float(total + arms.sum())
+    return np.asarray(total + arms.sum(axis=-1))
 
 
 def sample_ratio(
@@ -136,7 +140,7 @@ def sample_ratio(
             continue
         degrees += len(shares) - 1
         arms = [allocation.counts.get(variant, 0) for variant in shares]
-        log_e += multinomial_log_e(arms, list(shares.values()), concentration)
+        log_e += float(multinomial_log_e(arms, list(shares.values()), concentration))
         chi2 += sum(
             (count - users * share) ** 2 / (users * share)
             for count, share in zip(arms, shares.values(), strict=True)

@@ -5,9 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.stats import DaysLeft, Moments, Plan, Reason, Undetermined, days_left, plan, planned_information
+from udfs.stats import (
+    DaysLeft,
+    Moments,
+    Plan,
+    Reason,
+    Undetermined,
+    days_left,
+    plan,
+    planned_information,
+    tails,
+)
 from udfs.stats import sequential as seq
-from udfs.stats import tails
 from udfs.stats.planning import (
     detectable_effect,
     fixed_users_needed,

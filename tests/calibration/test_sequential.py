@@ -1,0 +1,244 @@
+"""Tests of any number of looks: how often any of them raises a false alarm, and how soon a true effect is seen."""
+
+import numpy as np
+import pytest
+
+from tests.calibration.experiments import (
+    Arm,
+    answers,
+    arm_at_looks,
+    bernoulli,
+    ever,
+    exponential,
+    normal,
+    revenue,
+    standard_error,
+)
+from udfs.stats import Questions, compare_pairs
+from udfs.stats import sequential as seq
+from udfs.stats.central import CentralMoments, pairs_of
+from udfs.stats.contrast import Contrasts
+from udfs.stats.pairs import Arms, Pairs
+from udfs.stats.relative import delta_standard_error
+
+pytestmark = pytest.mark.calibration
+
+METRICS = {"normal": normal, "exponential": exponential, "converted": bernoulli(0.05), "revenue": revenue}
+HUNDREDS = np.arange(100, 10_001, 100)
+PLANNED = 10_000.0
+
+
+def contrasts_of(control: Arm, treatment: Arm) -> Contrasts:
+    return Contrasts.of_variances(
+        treatment.mean - control.mean,
+        (control.mean, control.variance, control.n),
+        (treatment.mean, treatment.variance, treatment.n),
+    )
+
+
+def welch_sequence(control: Arm, treatment: Arm, planned: float):
+    """The confidence sequence on Welch's variance alone, where it has one: alarms."""
+    contrasts = contrasts_of(control, treatment)
+    t = seq.information(control.n, treatment.n)
+    found = seq.sequential(contrasts, t, seq.mixture_precision(0.05, planned), 0.05)
+    return (found.ci_lower > 0) | (found.ci_upper < 0)
+
+
+def delta_sequence(control: Arm, treatment: Arm, planned: float):
+    """The same multiplier on the relative lift with its delta-method error: interval ends."""
+    contrasts = contrasts_of(control, treatment)
+    t = seq.information(control.n, treatment.n)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reach = seq.multiplier(t, seq.mixture_precision(0.05, planned), 0.05) * delta_standard_error(
+            contrasts
+        )
+        lift = contrasts.difference / contrasts.control
+    return lift - reach, lift + reach
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_any_of_a_hundred_looks_raises_a_false_alarm_at_most_five_times_in_a_hundred(metric, scale):
+    rng = np.random.default_rng(20)
+    simulations = 1000 * scale
+    allowed = 0.05 + 4 * standard_error(0.05, simulations)
+    control, treatment = (arm_at_looks(rng, METRICS[metric], simulations, HUNDREDS) for _ in range(2))
+    found = answers(control, treatment, planned=PLANNED)
+    rate = ever(found["seq_p_value"] < 0.05)
+    assert 0.004 <= rate <= allowed
+    excludes = (found["seq_ci_lower"] > 0) | (found["seq_ci_upper"] < 0)
+    assert np.array_equal(excludes, found["seq_p_value"] < 0.05)
+    lifted = (found["seq_rel_ci_lower"] > 0) | (found["seq_rel_ci_upper"] < 0)
+    bounded = np.isfinite(found["seq_rel_ci_lower"])
+    assert np.array_equal(lifted[bounded], excludes[bounded])
+    peeking = ever(found["p_value"] < 0.05)
+    assert peeking > 0.30, "the harness must really peek"
+    if metric == "revenue":
+        early = [
+            arm_at_looks(rng, revenue, simulations, np.unique(np.geomspace(50, 5000, 150).astype(int)))
+            for _ in "ab"
+        ]
+        lower, upper = delta_sequence(*early, PLANNED)
+        assert ever((lower > 0) | (upper < 0)) > allowed, "the sequence on the relative scale must fail"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.02])
+@pytest.mark.parametrize("metric", [bernoulli(0.02), revenue], ids=["converted", "revenue"])
+def test_a_small_arm_of_a_sparse_metric_raises_no_more_alarms(metric, share, scale):
+    rng = np.random.default_rng(21)
+    simulations = 500 * scale
+    treated = np.unique(np.round(np.geomspace(5, 20_000 * share, 150)).astype(int))
+    controls = np.round(treated * (1 - share) / share).astype(int)
+    control = arm_at_looks(rng, metric, simulations, controls)
+    treatment = arm_at_looks(rng, metric, simulations, treated)
+    planned = 4 * 20_000 * share * (1 - share)
+    found = answers(control, treatment, planned=planned)
+    assert ever(found["seq_p_value"] < 0.05) <= 0.07
+    assert ever(welch_sequence(control, treatment, planned)) > 0.07, "Welch's variance alone must fail"
+
+
+@pytest.mark.parametrize("lift", [0.0, 0.2])
+def test_the_relative_sequence_covers_the_lift_at_all_looks_together(lift, scale):
+    rng = np.random.default_rng(22)
+    simulations = 500 * scale
+    looks = np.unique(np.round(np.geomspace(50, 10_000, 150)).astype(int))
+    control = arm_at_looks(rng, bernoulli(0.05), simulations, looks)
+    treatment = arm_at_looks(rng, bernoulli(0.05 * (1 + lift)), simulations, looks)
+    found = answers(control, treatment, planned=PLANNED)
+    # A set without ends holds every lift.
+    missed = (found["seq_rel_ci_lower"] > lift) | (found["seq_rel_ci_upper"] < lift)
+    assert 1 - ever(missed) >= 0.93
+    lower, upper = delta_sequence(control, treatment, PLANNED)
+    assert 1 - ever((lower > lift) | (upper < lift)) < 0.93, "the delta method must fail"
+
+
+def test_an_effect_of_a_tenth_of_a_standard_deviation_is_seen_in_time():
+    rng = np.random.default_rng(23)
+    control = arm_at_looks(rng, normal, 1000, HUNDREDS)
+    treatment = arm_at_looks(rng, normal, 1000, HUNDREDS).shift(0.1)
+
+    def in_time(alarms):
+        stops = HUNDREDS[np.argmax(alarms, axis=1)]
+        return np.mean(alarms.any(axis=1)) > 0.99 and 1400 <= np.median(stops) <= 2100
+
+    found = answers(control, treatment, planned=5000.0)
+    assert in_time(found["seq_p_value"] < 0.05)
+    z = np.abs(contrasts_of(control, treatment).difference) / np.sqrt(
+        contrasts_of(control, treatment).variance
+    )
+    assert not in_time(z > 3.585), "a boundary that is a constant must be too late"
+
+
+def events(rng, users, simulations, days=60.0):
+    """Every user is there from the start and buys at his own pace: times and amounts, by simulation."""
+    for _ in range(simulations):
+        pace = rng.gamma(2.0, 1.5, users)
+        count = rng.poisson(pace)
+        user = np.repeat(np.arange(users), count)
+        times = rng.uniform(0.0, days, len(user))
+        order = np.argsort(times)
+        yield user[order], times[order], rng.gamma(2.0, 1.0, len(user))
+
+
+def accruing_arm(rng, users, simulations, looks):
+    """An arm whose ``users`` are all exposed at time 0 and whose outcomes accrue until each of ``looks`` days."""
+    sums, squares = (np.empty((simulations, len(looks))) for _ in range(2))
+    for row, (user, times, amount) in enumerate(events(rng, users, simulations)):
+        by_user = np.argsort(user, kind="stable")
+        total = np.cumsum(amount[by_user])
+        first = np.concatenate(([0], np.flatnonzero(np.diff(user[by_user])) + 1))
+        before_user = np.repeat(total[first] - amount[by_user][first], np.diff([*first, len(user)]))
+        before = np.empty(len(user))
+        before[by_user] = total - amount[by_user] - before_user
+        seen = np.searchsorted(times, looks, side="right")
+        sums[row] = np.concatenate(([0.0], np.cumsum(amount)))[seen]
+        squares[row] = np.concatenate(([0.0], np.cumsum(amount * (amount + 2 * before))))[seen]
+    mean = sums / users
+    return Arm(
+        np.full(len(looks), float(users)), mean, np.maximum(squares - users * mean**2, 0.0) / (users - 1)
+    )
+
+
+def test_users_who_keep_accruing_raise_somewhat_more_alarms_and_matured_users_do_not(record_property, scale):
+    rng = np.random.default_rng(24)
+    simulations, users = 400 * scale, 1000
+    looks = np.linspace(0.03, 60.0, 2000)
+    control, treatment = (accruing_arm(rng, users, simulations, looks) for _ in range(2))
+    accruing = ever(answers(control, treatment, planned=2.0 * users)["seq_p_value"] < 0.05)
+    record_property("any-look false alarms of accruing users", accruing)
+    print(
+        f"accruing users: {accruing:.3f} of {simulations} simulations raised an alarm at some of 2,000 looks"
+    )
+    assert 0.03 <= accruing <= 0.11 + 3 * standard_error(0.11, simulations)
+
+    def matured(rng, shape):
+        return rng.gamma(2.0 * rng.poisson(rng.gamma(2.0, 1.5, shape)) + 1e-12, 1.0)
+
+    # Users arrive over the 60 days; each counts when his window has closed, with his final total.
+    arrivals = np.unique(np.round(np.linspace(2, 2000, 2000)).astype(int))
+    both = [arm_at_looks(rng, matured, simulations, arrivals) for _ in range(2)]
+    rate = ever(answers(*both, planned=4000.0)["seq_p_value"] < 0.05)
+    assert rate <= 0.05 + 3 * standard_error(0.05, simulations)
+
+
+def two_versions(rng, simulations, looks):
+    """First 50/50 with mean 1, then 20/80 with mean 2, no effect: arms of both versions at each look."""
+    half = looks[-1] // 2
+    first_looks, second_looks = looks[looks <= half], looks[looks > half] - half
+
+    def arm(share, mean, at):
+        n = np.maximum(np.round(at * share).astype(int), 2)
+        arm = arm_at_looks(rng, exponential, simulations, n)
+        return Arm(arm.n, arm.mean * mean, arm.variance * mean**2)
+
+    first = [arm(0.5, 1.0, first_looks) for _ in range(2)]
+    second = [arm(share, 2.0, second_looks) for share in (0.2, 0.8)]
+    return first, second
+
+
+def joined(arms):
+    """Arms of the same shape as one long list of strata, interleaved."""
+    return CentralMoments(
+        np.stack([arm.central().n for arm in arms], axis=1).ravel(),
+        np.stack([arm.central().means for arm in arms], axis=2).reshape(4, -1),
+        np.stack([arm.central().covariances for arm in arms], axis=2).reshape(10, -1),
+    )
+
+
+def test_versions_with_other_allocations_combine_without_a_false_effect():
+    rng = np.random.default_rng(25)
+    simulations = 1000
+    looks = np.arange(100, 8001, 100)
+    first, second = two_versions(rng, simulations, looks)
+    ended = [
+        Arm(
+            np.full(second[0].mean.shape, arm.n[-1]),
+            *(np.repeat(each[:, -1:], 40, 1) for each in (arm.mean, arm.variance)),
+        )
+        for arm in first
+    ]
+    pairs = pairs_of(*(joined([old, new]) for old, new in zip(ended, second, strict=True)), "mean")
+    counts = np.full(pairs.difference.size // 2, 2)
+    found = compare_pairs(pairs, Questions(planned=8000.0), counts=counts)
+    shape = second[0].mean.shape
+    p = found.p_value.reshape(shape)[:, -1]
+    assert (
+        0.05 - 4 * standard_error(0.05, simulations)
+        <= np.mean(p < 0.05)
+        <= 0.05 + 4 * standard_error(0.05, simulations)
+    )
+    one_version = answers(*first, planned=8000.0)["seq_p_value"] < 0.05
+    alarms = np.concatenate([one_version, found.seq_p_value.reshape(shape) < 0.05], axis=1)
+    assert ever(alarms) <= 0.05 + 4 * standard_error(0.05, simulations)
+
+    summed = [old.central().merged(new.central()) for old, new in zip(ended, second, strict=True)]
+    naive = compare_pairs(pairs_of(*summed, "mean")).p_value.reshape(shape)[:, -1]
+    assert np.mean(naive < 0.05) > 0.9, "the sum over versions must show an effect that is not there"
+
+
+def test_the_checks_above_use_the_same_reduction_as_the_product():
+    rng = np.random.default_rng(26)
+    control, treatment = (arm_at_looks(rng, normal, 3, np.array([50, 90])) for _ in range(2))
+    pairs = pairs_of(control.central(), treatment.central(), "mean")
+    assert isinstance(pairs, Pairs)
+    assert isinstance(pairs.pooled, Arms)
+    assert pairs.pooled.n.tolist() == [100.0, 180.0] * 3
