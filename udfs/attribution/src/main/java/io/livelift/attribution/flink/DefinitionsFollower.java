@@ -3,6 +3,7 @@ package io.livelift.attribution.flink;
 import io.livelift.attribution.Definition;
 import io.livelift.attribution.DefinitionBook;
 import io.livelift.attribution.DefinitionReader;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -10,6 +11,8 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
+import javax.management.JMException;
+import javax.management.ObjectName;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.Consumer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -31,6 +34,8 @@ import org.slf4j.LoggerFactory;
 final class DefinitionsFollower implements DefinitionBook {
     private static final Logger LOG = LoggerFactory.getLogger(DefinitionsFollower.class);
     private static final Map<String, DefinitionsFollower> FOLLOWERS = new HashMap<>();
+
+    private static final String CLIENT_ID = "livelift-attribution-definitions";
 
     /** How long the broker may be away before the task fails and Flink starts it again. */
     private static final Duration PATIENCE = Duration.ofSeconds(30);
@@ -68,14 +73,27 @@ final class DefinitionsFollower implements DefinitionBook {
     private static Consumer<byte[], byte[]> consumer(String bootstrap) {
         Properties properties = new Properties();
         properties.setProperty("bootstrap.servers", bootstrap);
-        properties.setProperty("client.id", "livelift-attribution-definitions");
+        properties.setProperty("client.id", CLIENT_ID);
         properties.setProperty("auto.offset.reset", "earliest");
         properties.setProperty("enable.auto.commit", "false");
         properties.setProperty("allow.auto.create.topics", "false");
         properties.setProperty("default.api.timeout.ms", String.valueOf(PATIENCE.toMillis()));
-        properties.setProperty("auto.include.jmx.reporter", "false");
         properties.setProperty("metric.reporters", "");
-        return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        properties.setProperty("enable.metrics.push", "false");
+        Consumer<byte[], byte[]> consumer =
+                new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        letGo();
+        return consumer;
+    }
+
+    /** Takes back the one thing by which the process would keep the consumer, and all classes of an ended job. */
+    private static void letGo() {
+        try {
+            ObjectName info = new ObjectName("kafka.consumer:type=app-info,id=" + CLIENT_ID);
+            ManagementFactory.getPlatformMBeanServer().unregisterMBean(info);
+        } catch (JMException e) {
+            LOG.warn("the definitions' consumer may stay in memory after its job", e);
+        }
     }
 
     /** Reads the topic to its end; for tests, with a consumer of their own. */
