@@ -11,6 +11,7 @@ from config.settings import SettingsError
 from infra.cli.errors import CliError
 
 COMMANDS = (
+    "demo",
     "stack",
     "define",
     "publish",
@@ -27,6 +28,7 @@ COMMANDS = (
 app = typer.Typer(
     name="livelift",
     help="Real-time statistics of A/B tests as a stream.",
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
