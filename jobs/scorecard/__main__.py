@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from config.settings import Settings, load
@@ -17,10 +18,10 @@ def environment(settings: Settings, restore: str | None = None) -> StreamExecuti
     running = configuration(settings, pipeline.NAME, restore=restore)
     for key, value in pipeline.options().items():
         running.set_string(key, value)
-    found = StreamExecutionEnvironment.get_execution_environment(running)
-    # Outside Flink's own client the environment begins as a local one, whatever `execution.target` said.
-    found.configure(running)
-    return found
+    # `get_execution_environment` would make a local one, whatever `execution.target` says, and tell the Python
+    # workers to come back to this process, which ends as soon as the job is submitted.
+    java = get_gateway().jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    return StreamExecutionEnvironment(java(running._j_configuration))
 
 
 def submit(settings: Settings, restore: str | None = None) -> str:

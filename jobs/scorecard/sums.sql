@@ -5,11 +5,11 @@ SELECT tenant_id, experiment_id, config_version, variant_id, metric_id, segment,
        SUM(updates) AS updates,
        MAX(as_of) AS as_of
 FROM (
-  -- A slot's key stays in one partition, so the row that arrived last is the newest.
+  -- The same choice as ClickHouse makes: after a rebuild the old job's rows lose, however late they arrive.
   SELECT *,
          ROW_NUMBER() OVER (
            PARTITION BY tenant_id, experiment_id, config_version, variant_id, metric_id, segment, cohort, unit_class, region
-           ORDER BY arrived_at DESC) AS newness
+           ORDER BY version DESC) AS newness
   FROM slot_changes
   WHERE kind = 'slot')
 WHERE newness = 1
