@@ -18,7 +18,7 @@ def environment(settings: Settings, restore: str | None = None) -> StreamExecuti
     running = configuration(settings, pipeline.NAME, restore=restore)
     for key, value in pipeline.options().items():
         running.set_string(key, value)
-    # `get_execution_environment` would make a local one, whatever `execution.target` says, and tell the Python
+    # `get_execution_environment` would make a local one, whatever `execution.target` says, and tell Python
     # workers to come back to this process, which ends as soon as the job is submitted.
     java = get_gateway().jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
     return StreamExecutionEnvironment(java(running._j_configuration))
