@@ -18,6 +18,17 @@ from udfs.stats.central import CentralMoments, pairs_of
 from udfs.stats.pairs import Kind
 
 
+CHUNK = 100_000
+KEPT = (
+    "abs_diff", "abs_ci_lower", "abs_ci_upper", "p_value", "log_p_value",
+    "rel_diff", "rel_ci_lower", "rel_ci_upper",
+    "cuped_abs_diff", "cuped_ci_lower", "cuped_ci_upper", "cuped_p_value", "variance_reduction",
+    "seq_ci_lower", "seq_ci_upper", "seq_rel_ci_lower", "seq_rel_ci_upper", "seq_p_value",
+    "chance_to_win", "expected_loss", "posterior_lift", "posterior_ci_lower", "posterior_ci_upper",
+)  # fmt: skip
+"""The columns that a check or a picture looks at."""
+
+
 @dataclass(frozen=True)
 class Arm:
     """Users and their moments at each look: ``n`` broadcasts to the shape of the others."""
@@ -59,10 +70,16 @@ class Arm:
 
 
 def answers(control: Arm, treatment: Arm, kind: Kind = "mean", **asked: object) -> dict[str, Array]:
-    """The columns of ``results`` for every simulation and look."""
+    """The columns of ``results`` for every simulation and look, some at a time to stay small."""
     shape = np.broadcast_shapes(np.shape(control.mean), np.shape(treatment.mean))
-    card = compare_pairs(pairs_of(control.central(), treatment.central(), kind), Questions(**asked))
-    return {name: values.reshape(shape) for name, values in card.columns().items()}
+    first, second = control.central(), treatment.central()
+    parts: list[dict[str, Array]] = []
+    for start in range(0, len(first.n), CHUNK):
+        rows = slice(start, start + CHUNK)
+        pairs = pairs_of(first.rows(rows), second.rows(rows), kind)
+        columns = compare_pairs(pairs, Questions(**asked)).columns()
+        parts.append({name: columns[name] for name in KEPT})
+    return {name: np.concatenate([part[name] for part in parts]).reshape(shape) for name in KEPT}
 
 
 Users = Callable[[Generator, tuple[int, ...]], Array]

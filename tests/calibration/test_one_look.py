@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from tests.calibration.experiments import Arm, answers, arm_at_looks, bernoulli, exponential, normal, revenue
-from udfs.stats import holm
+from udfs.stats import benjamini_hochberg, holm
 from udfs.stats.central import CentralMoments, pairs_of
 from udfs.stats.compare import compare_pairs
 from udfs.stats.contrast import Contrasts
@@ -58,11 +58,12 @@ def two_columns(kind, covariate, rng):
     return np.concatenate(p), np.concatenate(cuped)
 
 
-def test_false_alarms_of_a_mean_are_five_in_a_hundred_and_p_is_uniform():
+def test_false_alarms_of_a_mean_are_five_in_a_hundred_and_p_is_uniform(measured):
     rng = np.random.default_rng(1)
     looks = (np.array([50]), np.array([80]))
     control, treatment = (arm_at_looks(rng, exponential, SIMULATIONS, each) for each in looks)
     p = answers(control, treatment)["p_value"]
+    measured("false alarms at one look, mean", np.mean(p < 0.05))
     assert false_alarms_are_right(p)
     assert p_is_uniform(p)
     twice = [Arm(arm.n * 2, arm.mean, arm.variance) for arm in (control, treatment)]
@@ -71,10 +72,12 @@ def test_false_alarms_of_a_mean_are_five_in_a_hundred_and_p_is_uniform():
     assert not p_is_uniform(wrong)
 
 
-def test_false_alarms_of_a_proportion_are_five_in_a_hundred():
+def test_false_alarms_of_a_proportion_are_five_in_a_hundred(measured):
     rng = np.random.default_rng(2)
     control, treatment = (arm_at_looks(rng, bernoulli(0.3), SIMULATIONS, np.array([n])) for n in (150, 240))
-    assert false_alarms_are_right(answers(control, treatment, proportion=True)["p_value"])
+    p = answers(control, treatment, proportion=True)["p_value"]
+    measured("false alarms at one look, proportion", np.mean(p < 0.05))
+    assert false_alarms_are_right(p)
     share = (control.mean + treatment.mean) / 2
     one_arm_only = np.abs(treatment.mean - control.mean) / np.sqrt(share * (1 - share) / 240)
     assert not false_alarms_are_right(2 * stats.norm.sf(one_arm_only)), (
@@ -82,9 +85,11 @@ def test_false_alarms_of_a_proportion_are_five_in_a_hundred():
     )
 
 
-def test_false_alarms_of_a_ratio_and_of_its_adjusted_form_are_five_in_a_hundred():
+def test_false_alarms_of_a_ratio_and_of_its_adjusted_form_are_five_in_a_hundred(measured):
     rng = np.random.default_rng(3)
     p, cuped = two_columns("ratio", True, rng)
+    measured("false alarms at one look, ratio", np.mean(p < 0.05))
+    measured("false alarms at one look, adjusted ratio", np.mean(cuped < 0.05))
     for each in (p, cuped):
         assert false_alarms_are_right(each)
         assert p_is_uniform(each)
@@ -105,8 +110,9 @@ def test_taking_each_visit_for_a_user_is_noticed():
     assert 0.939 <= covered.mean() <= 0.961
 
 
-def test_false_alarms_of_an_adjusted_mean_are_five_in_a_hundred():
+def test_false_alarms_of_an_adjusted_mean_are_five_in_a_hundred(measured):
     p, cuped = two_columns("mean", True, np.random.default_rng(5))
+    measured("false alarms at one look, adjusted mean", np.mean(cuped < 0.05))
     for each in (p, cuped):
         assert false_alarms_are_right(each)
         assert p_is_uniform(each)
@@ -134,7 +140,7 @@ def wishart_arm(rng, simulations, n, rho, effect=0.0, moved=0.0):
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5, 0.8, 0.95])
-def test_cuped_takes_away_what_the_correlation_promises_and_still_covers(rho):
+def test_cuped_takes_away_what_the_correlation_promises_and_still_covers(rho, measured):
     rng = np.random.default_rng(6)
 
     def coverage(moved):
@@ -145,6 +151,8 @@ def test_cuped_takes_away_what_the_correlation_promises_and_still_covers(rho):
         return covered.mean(), found
 
     share, found = coverage(0.0)
+    measured(f"coverage of the adjusted interval, correlation {rho}", share)
+    measured(f"variance taken away, correlation {rho}", np.mean(found["variance_reduction"]))
     assert 0.941 <= share <= 0.959
     assert np.mean(found["variance_reduction"]) == pytest.approx(rho**2, abs=0.005)
     bias = np.mean(found["cuped_abs_diff"]) - 0.1
@@ -164,7 +172,7 @@ FIELLER = {
 
 
 @pytest.mark.parametrize("case", FIELLER)
-def test_each_tail_of_fiellers_interval_misses_one_time_in_forty(case):
+def test_each_tail_of_fiellers_interval_misses_one_time_in_forty(case, measured):
     rng = np.random.default_rng(7)
     control_users, treatment_users, n, lift = FIELLER[case]
     control = arm_at_looks(rng, control_users, SIMULATIONS, np.array([n]))
@@ -175,6 +183,9 @@ def test_each_tail_of_fiellers_interval_misses_one_time_in_forty(case):
         # A set without ends holds every lift: it misses on neither side.
         return all(0.017 <= share <= 0.034 for share in (np.mean(lower > lift), np.mean(upper < lift)))
 
+    measured(f"Fieller misses below, {case}", np.mean(found["rel_ci_lower"] > lift))
+    measured(f"Fieller misses above, {case}", np.mean(found["rel_ci_upper"] < lift))
+    measured(f"Fieller without an interval, {case}", np.mean(np.isnan(found["rel_ci_upper"])))
     assert tails_are_right(found["rel_ci_lower"], found["rel_ci_upper"])
     contrasts = Contrasts.of_variances(
         treatment.mean - control.mean,
@@ -182,12 +193,14 @@ def test_each_tail_of_fiellers_interval_misses_one_time_in_forty(case):
         (treatment.mean, treatment.variance, treatment.n),
     )
     reach = 1.96 * delta_standard_error(contrasts)
+    measured(f"the delta method misses below, {case}", np.mean(found["rel_diff"] - reach > lift))
+    measured(f"the delta method misses above, {case}", np.mean(found["rel_diff"] + reach < lift))
     assert not tails_are_right(found["rel_diff"] - reach, found["rel_diff"] + reach), (
         "the delta method must fail"
     )
 
 
-def test_holm_keeps_the_whole_family_of_twelve_at_five_in_a_hundred():
+def test_holm_keeps_the_whole_family_of_twelve_at_five_in_a_hundred(measured):
     """Three treatments share a control; four metrics of a user are correlated."""
     rng = np.random.default_rng(8)
     factor = np.linalg.cholesky(0.5 * np.eye(4) + 0.5)
@@ -204,14 +217,14 @@ def test_holm_keeps_the_whole_family_of_twelve_at_five_in_a_hundred():
     def family_wise(found):
         return np.mean(found.min(axis=1) < np.log(0.05))
 
+    measured("Holm: any false claim among twelve", family_wise(adjusted))
+    measured("uncorrected: any false claim among twelve", family_wise(log_p))
     assert family_wise(adjusted) <= 0.056
     assert family_wise(adjusted) >= 0.02
     assert family_wise(log_p) > 0.3, "uncorrected p-values must fail"
 
 
 def test_the_false_discovery_rate_is_kept_with_three_true_effects_of_twelve():
-    from udfs.stats import benjamini_hochberg
-
     rng = np.random.default_rng(9)
     simulations = 5000
     z = rng.standard_normal((simulations, 12)) + np.where(np.arange(12) < 3, 3.0, 0.0)
@@ -246,7 +259,7 @@ def test_non_inferiority_is_claimed_wrongly_five_times_in_a_hundred_at_the_margi
     assert naive != pytest.approx(0.05, abs=0.0045)
 
 
-def test_a_stated_chance_to_win_comes_true_as_often_as_it_says():
+def test_a_stated_chance_to_win_comes_true_as_often_as_it_says(measured):
     rng = np.random.default_rng(11)
     simulations = 200_000
     lift = rng.normal(0.0, 0.3, simulations)
@@ -268,6 +281,8 @@ def test_a_stated_chance_to_win_comes_true_as_often_as_it_says():
         return max(gaps), loss
 
     gap, loss = worst_bin(0.3)
+    measured("chance to win: largest gap between said and seen", gap)
+    measured("the same with no prior to speak of", worst_bin(10.0)[0])
     assert gap < 0.015
     assert loss == pytest.approx(1.0, abs=0.03)
     assert worst_bin(10.0)[0] > 0.015, "no prior at all must fail"

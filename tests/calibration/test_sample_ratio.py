@@ -1,4 +1,4 @@
-"""The sequential sample ratio test: false alarms over many looks, and how soon a skewed allocation is found."""
+"""The sequential sample ratio test: its false alarms, and how soon a skewed allocation is found."""
 
 import numpy as np
 import pytest
@@ -25,19 +25,24 @@ def chi_square_p(counts, shares):
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1), (0.34, 0.33, 0.33)], ids=str)
-def test_three_hundred_looks_at_a_sound_allocation_raise_no_more_alarms_than_promised(shares, scale):
+def test_three_hundred_looks_at_a_sound_allocation_raise_no_more_alarms_than_promised(
+    shares, scale, measured
+):
     rng = np.random.default_rng(30)
-    simulations = 2500 * scale
+    simulations = 5000 * scale
     counts = arrivals(rng, shares, simulations)
     log_e = multinomial_log_e(counts, shares)
     p = chi_square_p(counts, shares)
     for alpha in ALPHAS:
         allowed = alpha + 4 * standard_error(alpha, simulations)
-        assert ever(-log_e < np.log(alpha)) <= allowed
+        rate = ever(-log_e < np.log(alpha))
+        measured(f"sample ratio alarms at {alpha}, {shares}", rate)
+        measured(f"the same of chi-square at every look, {shares}", ever(p < alpha))
+        assert rate <= allowed
         assert ever(p < alpha) > allowed, "chi-square at every look must fail"
 
 
-def test_a_skew_of_two_in_a_hundred_is_found_around_ten_thousand_users():
+def test_a_skew_of_two_in_a_hundred_is_found_around_ten_thousand_users(measured):
     rng = np.random.default_rng(31)
     counts = arrivals(rng, (0.52, 0.48), 500)
 
@@ -47,7 +52,9 @@ def test_a_skew_of_two_in_a_hundred_is_found_around_ten_thousand_users():
             alarm.any(axis=1).mean() > 0.99 and 8500 <= np.median(LOOKS[np.argmax(alarm, axis=1)]) <= 13_000
         )
 
-    assert in_time(multinomial_log_e(counts, (0.5, 0.5)))
+    log_e = multinomial_log_e(counts, (0.5, 0.5))
+    measured("median users at the alarm, 52/48", np.median(LOOKS[np.argmax(-log_e < np.log(0.001), axis=1)]))
+    assert in_time(log_e)
     assert not in_time(multinomial_log_e(counts, (0.5, 0.5), 1.0)), (
         "a prior that expects anything must be too late"
     )

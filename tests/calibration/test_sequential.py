@@ -1,4 +1,4 @@
-"""Tests of any number of looks: how often any of them raises a false alarm, and how soon a true effect is seen."""
+"""Any number of looks: how often any raises a false alarm, and how soon a true effect is seen."""
 
 import numpy as np
 import pytest
@@ -57,13 +57,14 @@ def delta_sequence(control: Arm, treatment: Arm, planned: float):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_any_of_a_hundred_looks_raises_a_false_alarm_at_most_five_times_in_a_hundred(metric, scale):
+def test_any_of_a_hundred_looks_raises_a_false_alarm_at_most_five_times_in_a_hundred(metric, scale, measured):
     rng = np.random.default_rng(20)
-    simulations = 1000 * scale
+    simulations = 4000 * scale
     allowed = 0.05 + 4 * standard_error(0.05, simulations)
     control, treatment = (arm_at_looks(rng, METRICS[metric], simulations, HUNDREDS) for _ in range(2))
     found = answers(control, treatment, planned=PLANNED)
     rate = ever(found["seq_p_value"] < 0.05)
+    measured(f"false alarms at any of 100 looks, {metric}", rate)
     assert 0.004 <= rate <= allowed
     excludes = (found["seq_ci_lower"] > 0) | (found["seq_ci_upper"] < 0)
     assert np.array_equal(excludes, found["seq_p_value"] < 0.05)
@@ -71,6 +72,7 @@ def test_any_of_a_hundred_looks_raises_a_false_alarm_at_most_five_times_in_a_hun
     bounded = np.isfinite(found["seq_rel_ci_lower"])
     assert np.array_equal(lifted[bounded], excludes[bounded])
     peeking = ever(found["p_value"] < 0.05)
+    measured(f"the same of Welch's p at every look, {metric}", peeking)
     assert peeking > 0.30, "the harness must really peek"
     if metric == "revenue":
         early = [
@@ -78,40 +80,49 @@ def test_any_of_a_hundred_looks_raises_a_false_alarm_at_most_five_times_in_a_hun
             for _ in "ab"
         ]
         lower, upper = delta_sequence(*early, PLANNED)
-        assert ever((lower > 0) | (upper < 0)) > allowed, "the sequence on the relative scale must fail"
+        wrong = ever((lower > 0) | (upper < 0))
+        measured("the same of the relative scale with the delta method, revenue", wrong)
+        assert wrong > allowed, "the sequence on the relative scale must fail"
 
 
 @pytest.mark.parametrize("share", [0.1, 0.02])
 @pytest.mark.parametrize("metric", [bernoulli(0.02), revenue], ids=["converted", "revenue"])
-def test_a_small_arm_of_a_sparse_metric_raises_no_more_alarms(metric, share, scale):
+def test_a_small_arm_of_a_sparse_metric_raises_no_more_alarms(metric, share, scale, measured):
     rng = np.random.default_rng(21)
-    simulations = 500 * scale
+    simulations = 2000 * scale
     treated = np.unique(np.round(np.geomspace(5, 20_000 * share, 150)).astype(int))
     controls = np.round(treated * (1 - share) / share).astype(int)
     control = arm_at_looks(rng, metric, simulations, controls)
     treatment = arm_at_looks(rng, metric, simulations, treated)
     planned = 4 * 20_000 * share * (1 - share)
     found = answers(control, treatment, planned=planned)
-    assert ever(found["seq_p_value"] < 0.05) <= 0.07
-    assert ever(welch_sequence(control, treatment, planned)) > 0.07, "Welch's variance alone must fail"
+    rate, wrong = ever(found["seq_p_value"] < 0.05), ever(welch_sequence(control, treatment, planned))
+    case = f"{'revenue' if metric is revenue else 'converted'}, treatment share {share}"
+    measured(f"false alarms from 5 treatment users, {case}", rate)
+    measured(f"the same with Welch's variance alone, {case}", wrong)
+    assert rate <= 0.07
+    assert wrong > 0.07, "Welch's variance alone must fail"
 
 
 @pytest.mark.parametrize("lift", [0.0, 0.2])
-def test_the_relative_sequence_covers_the_lift_at_all_looks_together(lift, scale):
+def test_the_relative_sequence_covers_the_lift_at_all_looks_together(lift, scale, measured):
     rng = np.random.default_rng(22)
-    simulations = 500 * scale
+    simulations = 2000 * scale
     looks = np.unique(np.round(np.geomspace(50, 10_000, 150)).astype(int))
     control = arm_at_looks(rng, bernoulli(0.05), simulations, looks)
     treatment = arm_at_looks(rng, bernoulli(0.05 * (1 + lift)), simulations, looks)
     found = answers(control, treatment, planned=PLANNED)
     # A set without ends holds every lift.
     missed = (found["seq_rel_ci_lower"] > lift) | (found["seq_rel_ci_upper"] < lift)
+    measured(f"coverage at all looks of the relative sequence, lift {lift}", 1 - ever(missed))
     assert 1 - ever(missed) >= 0.93
     lower, upper = delta_sequence(control, treatment, PLANNED)
-    assert 1 - ever((lower > lift) | (upper < lift)) < 0.93, "the delta method must fail"
+    wrong = 1 - ever((lower > lift) | (upper < lift))
+    measured(f"the same by the delta method, lift {lift}", wrong)
+    assert wrong < 0.93, "the delta method must fail"
 
 
-def test_an_effect_of_a_tenth_of_a_standard_deviation_is_seen_in_time():
+def test_an_effect_of_a_tenth_of_a_standard_deviation_is_seen_in_time(measured):
     rng = np.random.default_rng(23)
     control = arm_at_looks(rng, normal, 1000, HUNDREDS)
     treatment = arm_at_looks(rng, normal, 1000, HUNDREDS).shift(0.1)
@@ -121,17 +132,20 @@ def test_an_effect_of_a_tenth_of_a_standard_deviation_is_seen_in_time():
         return np.mean(alarms.any(axis=1)) > 0.99 and 1400 <= np.median(stops) <= 2100
 
     found = answers(control, treatment, planned=5000.0)
-    assert in_time(found["seq_p_value"] < 0.05)
+    alarms = found["seq_p_value"] < 0.05
+    measured("power at an effect of .1 sd", np.mean(alarms.any(axis=1)))
+    measured("median users per arm at the alarm", np.median(HUNDREDS[np.argmax(alarms, axis=1)]))
+    assert in_time(alarms)
     z = np.abs(contrasts_of(control, treatment).difference) / np.sqrt(
         contrasts_of(control, treatment).variance
     )
     assert not in_time(z > 3.585), "a boundary that is a constant must be too late"
 
 
-def events(rng, users, simulations, days=60.0):
-    """Every user is there from the start and buys at his own pace: times and amounts, by simulation."""
+def events(rng, users, simulations, alike, days=60.0):
+    """Every user is there from the start and buys at his pace: users, times and amounts, by simulation."""
     for _ in range(simulations):
-        pace = rng.gamma(2.0, 1.5, users)
+        pace = np.full(users, 3.0) if alike else rng.gamma(2.0, 1.5, users)
         count = rng.poisson(pace)
         user = np.repeat(np.arange(users), count)
         times = rng.uniform(0.0, days, len(user))
@@ -139,10 +153,10 @@ def events(rng, users, simulations, days=60.0):
         yield user[order], times[order], rng.gamma(2.0, 1.0, len(user))
 
 
-def accruing_arm(rng, users, simulations, looks):
-    """An arm whose ``users`` are all exposed at time 0 and whose outcomes accrue until each of ``looks`` days."""
+def accruing_arm(rng, users, simulations, looks, alike):
+    """An arm whose users are all exposed at time 0, their outcomes accrued until each of ``looks`` days."""
     sums, squares = (np.empty((simulations, len(looks))) for _ in range(2))
-    for row, (user, times, amount) in enumerate(events(rng, users, simulations)):
+    for row, (user, times, amount) in enumerate(events(rng, users, simulations, alike)):
         by_user = np.argsort(user, kind="stable")
         total = np.cumsum(amount[by_user])
         first = np.concatenate(([0], np.flatnonzero(np.diff(user[by_user])) + 1))
@@ -158,26 +172,38 @@ def accruing_arm(rng, users, simulations, looks):
     )
 
 
-def test_users_who_keep_accruing_raise_somewhat_more_alarms_and_matured_users_do_not(record_property, scale):
+@pytest.mark.parametrize("alike", [True, False], ids=["of one pace", "of many paces"])
+def test_users_who_keep_accruing_raise_somewhat_more_alarms(alike, scale, measured):
+    """All are exposed at the start: the number of users stands still and only their outcomes move."""
     rng = np.random.default_rng(24)
     simulations, users = 400 * scale, 1000
     looks = np.linspace(0.03, 60.0, 2000)
-    control, treatment = (accruing_arm(rng, users, simulations, looks) for _ in range(2))
-    accruing = ever(answers(control, treatment, planned=2.0 * users)["seq_p_value"] < 0.05)
-    record_property("any-look false alarms of accruing users", accruing)
-    print(
-        f"accruing users: {accruing:.3f} of {simulations} simulations raised an alarm at some of 2,000 looks"
+    control, treatment = (accruing_arm(rng, users, simulations, looks, alike) for _ in range(2))
+    found = answers(control, treatment, planned=2.0 * users)
+    rate = ever(found["seq_p_value"] < 0.05)
+    measured(
+        f"false alarms at any of 2,000 looks, accruing users of {'one pace' if alike else 'many paces'}", rate
     )
-    assert 0.03 <= accruing <= 0.11 + 3 * standard_error(0.11, simulations)
+    assert 0.004 <= rate <= 0.11 + 3 * standard_error(0.11, simulations)
+    assert ever(found["p_value"] < 0.05) > 0.11 + 3 * standard_error(0.11, simulations), "Welch's p must fail"
+
+
+def test_matured_users_raise_no_more_alarms_than_promised(scale, measured):
+    """Users arrive over the 60 days; each counts when his window has closed, with his final total."""
+    rng = np.random.default_rng(27)
+    simulations = 400 * scale
 
     def matured(rng, shape):
         return rng.gamma(2.0 * rng.poisson(rng.gamma(2.0, 1.5, shape)) + 1e-12, 1.0)
 
-    # Users arrive over the 60 days; each counts when his window has closed, with his final total.
-    arrivals = np.unique(np.round(np.linspace(2, 2000, 2000)).astype(int))
+    arrivals = np.arange(2, 2002)
     both = [arm_at_looks(rng, matured, simulations, arrivals) for _ in range(2)]
-    rate = ever(answers(*both, planned=4000.0)["seq_p_value"] < 0.05)
-    assert rate <= 0.05 + 3 * standard_error(0.05, simulations)
+    found = answers(*both, planned=4000.0)
+    rate = ever(found["seq_p_value"] < 0.05)
+    allowed = 0.05 + 3 * standard_error(0.05, simulations)
+    measured("false alarms at any of 2,000 looks, matured users", rate)
+    assert rate <= allowed
+    assert ever(found["p_value"] < 0.05) > allowed, "Welch's p must fail"
 
 
 def two_versions(rng, simulations, looks):
@@ -204,7 +230,7 @@ def joined(arms):
     )
 
 
-def test_versions_with_other_allocations_combine_without_a_false_effect():
+def test_versions_with_other_allocations_combine_without_a_false_effect(measured):
     rng = np.random.default_rng(25)
     simulations = 1000
     looks = np.arange(100, 8001, 100)
@@ -228,6 +254,7 @@ def test_versions_with_other_allocations_combine_without_a_false_effect():
     )
     one_version = answers(*first, planned=8000.0)["seq_p_value"] < 0.05
     alarms = np.concatenate([one_version, found.seq_p_value.reshape(shape) < 0.05], axis=1)
+    measured("false alarms at any look over two config versions", ever(alarms))
     assert ever(alarms) <= 0.05 + 4 * standard_error(0.05, simulations)
 
     summed = [old.central().merged(new.central()) for old, new in zip(ended, second, strict=True)]

@@ -23,7 +23,7 @@ from udfs.stats.planning import DaysLeft, Plan, days_left, plan
 from udfs.stats.proportion import ProportionInterval, proportion_difference
 from udfs.stats.questions import Comparison, Questions
 from udfs.stats.relative import relative_lift
-from udfs.stats.sample_ratio import Allocation, SampleRatio, sample_ratio
+from udfs.stats.sample_ratio import Allocation, SampleRatio, crossed_balance, sample_ratio
 from udfs.stats.scorecard import Scorecard
 from udfs.stats.sequential import SequentialEstimate, planned_information, sequential_difference
 
@@ -57,6 +57,7 @@ __all__ = [
     "bonferroni",
     "compare",
     "compare_pairs",
+    "crossed_balance",
     "cuped_difference",
     "days_left",
     "e_benjamini_hochberg",

@@ -53,8 +53,8 @@ def _questions(proportion: bool) -> Questions:
 
 
 def _arm(rng: np.random.Generator, kind: Kind) -> Moments:
-    """Two thousand users with a visit or more and a taste that lasts."""
-    users = 2000
+    """Three hundred users with a visit or more and a taste that lasts."""
+    users = 300
     taste = rng.gamma(2.0, 3.0, users)
     d, e = 1.0 + rng.poisson(2.0, users), 1.0 + rng.poisson(2.0, users)
     y, x = taste * d + rng.gamma(2.0, 1.0, users), taste * e
@@ -80,7 +80,7 @@ def _from_central(kind: Kind) -> Callable[[], object]:
     covariances = np.array([[arm.covariance(VALUES[a], VALUES[b]) for arm in arms] for a, b in pairs])
     columns = [np.arange(ROWS) % 40, (7 * np.arange(ROWS) + 3) % 40]
     control, treatment = (
-        CentralMoments(np.full(ROWS, 2000.0), means[:, column], covariances[:, column]) for column in columns
+        CentralMoments(np.full(ROWS, 300.0), means[:, column], covariances[:, column]) for column in columns
     )
     return lambda: compare_pairs(pairs_of(control, treatment, kind), _questions(False))
 

@@ -48,6 +48,10 @@ class CentralMoments:
         if np.any(lowest < 0.0):
             raise ImpossibleSumsError(f"a variance is {np.nanmin(lowest)}: it cannot be negative")
 
+    def rows(self, rows: slice) -> CentralMoments:
+        """Some of the rows alone."""
+        return CentralMoments(self.n[rows], self.means[:, rows], self.covariances[:, rows])
+
     def merged(self, other: CentralMoments) -> CentralMoments:
         """Both arms as one sample (Chan, Golub, LeVeque 1979, eq. 2.1, and its product form)."""
         n = self.n + other.n

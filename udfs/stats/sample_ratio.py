@@ -148,3 +148,41 @@ def sample_ratio(
     if degrees == 0:
         return Undetermined(Reason.NO_UNITS if judged else Reason.NO_ALLOCATION)
     return SampleRatio(counts, expected, chi2, degrees, float(special.chdtrc(degrees, chi2)), leaked, log_e)
+
+
+def crossed_balance(
+    crossed: Sequence[Mapping[str, int]], users: Sequence[Mapping[str, int]]
+) -> float | Undetermined:
+    """p of "every variant has the same share of crossed users": Pearson's test of homogeneity, added over
+    versions.
+
+    Who crosses depends on who returns, so unequal shares say that leaving crossed users out selects after
+    treatment.
+
+    Args:
+        crossed: Crossed users by variant, one mapping per config version.
+        users: All users by variant (clean and crossed), likewise; a variant without users takes no part.
+
+    Returns:
+        One look's p in [0, 1], or ``Undetermined(NO_UNITS)`` when no version has two variants with users and
+        both crossed and clean ones.
+
+    Raises:
+        ValueError: More users crossed than there are, or lists of different length.
+    """
+    chi2, degrees = 0.0, 0
+    for found, everyone in zip(crossed, users, strict=True):
+        n = np.array([count for count in everyone.values() if count > 0], dtype=np.float64)
+        k = np.array(
+            [found.get(variant, 0) for variant, count in everyone.items() if count > 0], dtype=np.float64
+        )
+        if np.any(k > n) or np.any(k < 0):
+            raise ValueError(
+                f"crossed users are {dict(found)} of {dict(everyone)}: at most all, at least none"
+            )
+        share = k.sum() / n.sum() if n.size else 0.0
+        if n.size < 2 or not 0.0 < share < 1.0:
+            continue
+        chi2 += float(((k - n * share) ** 2 / (n * share * (1.0 - share))).sum())
+        degrees += n.size - 1
+    return float(special.chdtrc(degrees, chi2)) if degrees else Undetermined(Reason.NO_UNITS)

@@ -127,6 +127,16 @@ def main() -> None:
             )
         ],
     }
+    content["homogeneity"] = [
+        {
+            "crossed": crossed,
+            "users": users,
+            "p": stats.chi2_contingency(
+                [crossed, [n - k for n, k in zip(users, crossed, strict=True)]], correction=False
+            ).pvalue,
+        }
+        for crossed, users in (([30, 50], [1000, 1100]), ([3, 9, 4], [100, 90, 120]))
+    ]
     Path(__file__).with_name("references.json").write_text(json.dumps(content, indent=1) + "\n")
 
 

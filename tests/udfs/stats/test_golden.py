@@ -16,6 +16,7 @@ from udfs.stats import (
     benjamini_yekutieli,
     bonferroni,
     compare,
+    crossed_balance,
     cuped_difference,
     holm,
     proportion_difference,
@@ -166,6 +167,12 @@ def test_scipy_finds_the_same_chi_square(case):
     found = sample_ratio([allocation])
     assert isinstance(found, SampleRatio)
     assert found.p_value == pytest.approx(case["p"], rel=1e-9)
+
+
+@pytest.mark.parametrize("case", REFERENCES["homogeneity"], ids=lambda case: str(case["crossed"]))
+def test_scipy_finds_the_same_test_of_equal_shares(case):
+    crossed, users = (dict(enumerate(case[name])) for name in ("crossed", "users"))
+    assert crossed_balance([crossed], [users]) == pytest.approx(case["p"], rel=1e-9)
 
 
 def test_scalar_and_row_are_one_and_the_same():

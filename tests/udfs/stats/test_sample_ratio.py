@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from udfs.stats import Allocation, Reason, SampleRatio, Undetermined, sample_ratio
+from udfs.stats import Allocation, Reason, SampleRatio, Undetermined, crossed_balance, sample_ratio
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=2, max_size=5), st.data())
@@ -108,3 +108,17 @@ def test_huge_imbalances_do_not_overflow():
     assert isinstance(found, SampleRatio)
     assert found.log_e_value > 1e8
     assert found.sequential_p_value == 0.0
+
+
+def test_equal_shares_of_crossed_users_are_judged_version_by_version():
+    """10 of 100 and 40 of 400, then 1 of 100 and 1 of 100: equal in each, though not in the sum."""
+    p = crossed_balance([{"a": 10, "b": 40}, {"a": 1, "b": 1}], [{"a": 100, "b": 400}, {"a": 100, "b": 100}])
+    assert p == 1.0
+    assert crossed_balance([{"a": 10, "b": 40}], [{"a": 100, "b": 100}]) < 1e-5
+
+
+def test_without_crossed_users_there_is_nothing_to_judge():
+    assert crossed_balance([{}], [{"a": 100, "b": 90}]) == Undetermined(Reason.NO_UNITS)
+    assert crossed_balance([], []) == Undetermined(Reason.NO_UNITS)
+    with pytest.raises(ValueError, match="at most all"):
+        crossed_balance([{"a": 5}], [{"a": 4, "b": 4}])
