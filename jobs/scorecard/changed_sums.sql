@@ -5,5 +5,5 @@ SELECT tenant_id || '/' || experiment_id AS experiment,
          'segment' VALUE segment, 'unit_class' VALUE unit_class, 'region' VALUE region,
          'n' VALUE n, 'sums' VALUE sums, 'updates' VALUE updates, 'as_of' VALUE as_of)), ',') || ']' AS changes
 FROM TABLE(TUMBLE(
-  DATA => TABLE sum_changes, TIMECOL => DESCRIPTOR(arrived_at), SIZE => INTERVAL '{window}' SECOND(1, 3)))
+  DATA => TABLE sum_changes, TIMECOL => DESCRIPTOR(arrived_at), SIZE => INTERVAL '{window}' SECOND(3, 3)))
 GROUP BY tenant_id, experiment_id, window_start, window_end
