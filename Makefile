@@ -20,7 +20,7 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Run the whole pipeline for a minute, show the statistics move, verify every slot; leave nothing running.
-	@$(PYTHON) -m infra.demo
+	@.venv/bin/livelift demo
 
 test: setup ## Run all tests: pure ones, Java ones, and those against the running stack.
 	@$(MAVEN) -f udfs/attribution/pom.xml test
