@@ -17,14 +17,15 @@ from udfs.stats.arrays import Array
 from udfs.stats.central import CentralMoments, pairs_of
 from udfs.stats.pairs import Kind
 
-
 CHUNK = 100_000
 KEPT = (
     "abs_diff", "abs_ci_lower", "abs_ci_upper", "p_value", "log_p_value",
     "rel_diff", "rel_ci_lower", "rel_ci_upper",
     "cuped_abs_diff", "cuped_ci_lower", "cuped_ci_upper", "cuped_p_value", "variance_reduction",
+    "harm_p_value", "noninferior_p_value",
     "seq_ci_lower", "seq_ci_upper", "seq_rel_ci_lower", "seq_rel_ci_upper", "seq_p_value",
-    "chance_to_win", "expected_loss", "posterior_lift", "posterior_ci_lower", "posterior_ci_upper",
+    "users_needed", "chance_to_win", "expected_loss", "posterior_lift", "posterior_ci_lower",
+    "posterior_ci_upper",
 )  # fmt: skip
 """The columns that a check or a picture looks at."""
 

@@ -10,8 +10,10 @@ from udfs.stats.central import CentralMoments, pairs_of
 from udfs.stats.compare import compare_pairs
 from udfs.stats.contrast import Contrasts
 from udfs.stats.guardrail import shortfall
+from udfs.stats.planning import sequential_users_needed
 from udfs.stats.questions import Questions
 from udfs.stats.relative import delta_standard_error
+from udfs.stats.sequential import mixture_precision
 
 pytestmark = pytest.mark.calibration
 
@@ -286,3 +288,18 @@ def test_a_stated_chance_to_win_comes_true_as_often_as_it_says(measured):
     assert gap < 0.015
     assert loss == pytest.approx(1.0, abs=0.03)
     assert worst_bin(10.0)[0] > 0.015, "no prior at all must fail"
+
+
+def test_the_users_needed_are_foretold_from_the_first_thousand():
+    """Median over simulations of the forecast against the formula with the true variance."""
+    rng = np.random.default_rng(12)
+    lift, planned = 0.1, 20_000.0
+    control, treatment = (arm_at_looks(rng, exponential, 500, np.array([500])) for _ in range(2))
+    precision = float(mixture_precision(0.05, planned))
+    formula = float(sequential_users_needed(lift, 4.0, 1.0, precision, 0.05))
+
+    def is_right(users):
+        return abs(np.median(users) / formula - 1) < 0.1
+
+    assert is_right(answers(control, treatment, planned=planned, target_lift=lift)["users_needed"])
+    assert not is_right(answers(control, treatment, target_lift=lift)["users_needed"]), "one look needs fewer"

@@ -122,6 +122,89 @@ def test_the_relative_sequence_covers_the_lift_at_all_looks_together(lift, scale
     assert wrong < 0.93, "the delta method must fail"
 
 
+def correlated_arm(rng, simulations, users, rho):
+    """An arm with a covariate, seen after each of its users from the second on."""
+    x = rng.standard_normal((simulations, users))
+    y = rho * x + np.sqrt(1 - rho**2) * rng.standard_normal((simulations, users)) + 10.0
+    n = np.arange(1.0, users + 1.0)
+
+    def centred(a, b, mean_a, mean_b):
+        return (np.cumsum(a * b, axis=1) - n * mean_a * mean_b) / np.maximum(n - 1.0, 1.0)
+
+    mean_x, mean_y = np.cumsum(x, axis=1) / n, np.cumsum(y, axis=1) / n
+    var_y, var_x = (
+        np.maximum(centred(y, y, mean_y, mean_y), 0.0),
+        np.maximum(centred(x, x, mean_x, mean_x), 0.0),
+    )
+    every = (n, mean_y, var_y, mean_x, var_x, centred(y, x, mean_y, mean_x))
+    return Arm(*(each[..., 1:] for each in every))
+
+
+@pytest.mark.parametrize("planned", [50.0, 1000.0])
+@pytest.mark.parametrize("rho", [0.0, 0.95])
+def test_looking_after_every_user_from_the_second_on_is_no_exception(rho, planned, scale, measured):
+    """The slope of the covariate is then fitted to four users, and the plan is as small as the sample."""
+    rng = np.random.default_rng(28)
+    simulations = 500 * scale
+    control, treatment = (correlated_arm(rng, simulations, 500, rho) for _ in range(2))
+    found = answers(control, treatment, planned=planned, has_covariate=True)
+    rate = ever(found["seq_p_value"] < 0.05)
+    allowed = 0.05 + 4 * standard_error(0.05, simulations)
+    measured(f"false alarms at any user from the second, correlation {rho}, planned {planned:.0f}", rate)
+    assert rate <= allowed
+    assert ever(found["cuped_p_value"] < 0.05) > allowed, "the adjusted p of one look must fail"
+
+
+def test_a_guardrail_at_its_margin_stops_or_passes_wrongly_no_more_than_promised(scale, measured):
+    """The truth lies exactly at the margin, so both "harm" and "non-inferior" are false claims."""
+    rng = np.random.default_rng(29)
+    simulations, margin = 2000 * scale, 0.1
+    allowed = 0.05 + 4 * standard_error(0.05, simulations)
+    looks = np.unique(np.round(np.geomspace(50, 10_000, 100)).astype(int))
+    control = arm_at_looks(rng, exponential, simulations, looks)
+    treatment = arm_at_looks(rng, exponential, simulations, looks)
+    at_margin = Arm(treatment.n, treatment.mean * (1 - margin), treatment.variance * (1 - margin) ** 2)
+    found = answers(control, at_margin, planned=PLANNED, margin=margin)
+    for claim in ("harm_p_value", "noninferior_p_value"):
+        rate = ever(found[claim] < 0.05)
+        measured(f"{claim} below .05 at any look, the truth at the margin", rate)
+        assert 0.004 <= rate <= allowed
+    shifted = Arm(control.n, control.mean * (1 - margin), control.variance * (1 - margin) ** 2)
+    one_sided = answers(shifted, at_margin)
+    wrong = ever((one_sided["p_value"] < 0.1) & (one_sided["abs_diff"] < 0))
+    assert wrong > allowed, "a one-sided p of one look must fail"
+
+
+def test_simultaneous_intervals_of_twelve_questions_cover_all_of_them_at_all_looks(measured):
+    rng = np.random.default_rng(32)
+    simulations, looks = 400, np.unique(np.round(np.geomspace(100, 10_000, 40)).astype(int))
+    control, treatment = (
+        joined_end_to_end([arm_at_looks(rng, normal, simulations, looks) for _ in range(12)])
+        for _ in range(2)
+    )
+    family = np.tile(np.arange(simulations * len(looks)), 12)
+    card = compare_pairs(pairs_of(control, treatment, "mean"), Questions(planned=PLANNED, family=family))
+
+    def any_misses(lower, upper):
+        return np.mean(((lower > 0) | (upper < 0)).reshape(12, simulations, -1).any(axis=(0, 2)))
+
+    together = any_misses(card.simultaneous_ci_lower, card.simultaneous_ci_upper)
+    measured("any of twelve simultaneous sequences misses at any look", together)
+    assert together <= 0.05
+    alone = any_misses(card.seq_ci_lower, card.seq_ci_upper)
+    assert alone > 0.05 + 4 * standard_error(0.05, simulations), "unadjusted ones must fail"
+
+
+def joined_end_to_end(arms):
+    """The moments of all arms, one arm after the other."""
+    central = [arm.central() for arm in arms]
+    return CentralMoments(
+        np.concatenate([each.n for each in central]),
+        np.concatenate([each.means for each in central], axis=1),
+        np.concatenate([each.covariances for each in central], axis=1),
+    )
+
+
 def test_an_effect_of_a_tenth_of_a_standard_deviation_is_seen_in_time(measured):
     rng = np.random.default_rng(23)
     control = arm_at_looks(rng, normal, 1000, HUNDREDS)

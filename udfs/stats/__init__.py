@@ -5,6 +5,7 @@ or a single question such as ``mean_difference``. ``docs/statistics.md`` explain
 """
 
 from udfs.stats.bayes import Belief, belief
+from udfs.stats.central import CentralMoments, pairs_of
 from udfs.stats.compare import compare, compare_pairs
 from udfs.stats.cuped import CupedEstimate, cuped_difference
 from udfs.stats.guardrail import Direction, GuardrailTest, guardrail
@@ -33,6 +34,7 @@ __all__ = [
     "Allocation",
     "Arms",
     "Belief",
+    "CentralMoments",
     "Comparison",
     "CupedEstimate",
     "DaysLeft",
@@ -64,6 +66,7 @@ __all__ = [
     "guardrail",
     "holm",
     "mean_difference",
+    "pairs_of",
     "plan",
     "planned_information",
     "proportion_difference",

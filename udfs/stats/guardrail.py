@@ -19,11 +19,19 @@ import numpy as np
 from udfs.stats import tails
 from udfs.stats.arrays import Array, Numbers
 from udfs.stats.contrast import Contrasts
+from udfs.stats.cuped import adjust
 from udfs.stats.mean import one_pair
 from udfs.stats.moments import Moments
-from udfs.stats.outcome import Reason, Undetermined, check_probability
+from udfs.stats.outcome import Reason, Undetermined, check_positive, check_probability
 from udfs.stats.pairs import Kind
-from udfs.stats.sequential import one_sided_log_e_value
+from udfs.stats.sequential import (
+    information,
+    log_p_from_log_e,
+    mixture_precision,
+    one_sided_log_e_value,
+    one_sided_multiplier,
+    robust,
+)
 
 Direction = Literal["increase", "decrease"]
 
@@ -74,7 +82,7 @@ def sequential_guardrail(
 
 @dataclass(frozen=True, slots=True)
 class GuardrailTest:
-    """One look at a guardrail, valid once.
+    """One look at a guardrail.
 
     Attributes:
         distance: D, in the metric's unit: how far the treatment is on the right side of the margin.
@@ -98,22 +106,28 @@ def guardrail(
     margin_abs: float = 0.0,
     alpha: float = 0.05,
     kind: Kind = "mean",
+    planned: float | None = None,
+    use_covariate: bool = False,
 ) -> GuardrailTest | Undetermined:
-    """Non-inferiority and harm at a single look, by Welch's t on the distance from the margin.
+    """Non-inferiority and harm, at a single look or at any number of them.
 
     Args:
         control, treatment: Sums over exposed users.
         good: The direction in which the metric is better.
         margin: Share of the control mean that may be lost, at least 0.
-        margin_abs: The same in the metric's unit.
-        alpha: One-sided level, in (0, 1).
+        margin_abs: The same in the metric's unit; adds to ``margin``.
+        alpha: One-sided level, in (0, .5).
         kind: As in ``mean_difference``.
+        planned: N* of the sequential test (``planned_information``), which holds at any number of looks.
+            Without it the test is Welch's t, for one look.
+        use_covariate: Judge the CUPED-adjusted means.
 
     Raises:
-        ValueError: ``alpha`` outside (0, 1), a negative margin, or an unknown direction.
+        ValueError: ``alpha`` outside (0, .5), a negative margin, an unknown direction, ``planned`` not
+            above 0.
         ImpossibleSumsError: No sample has the sums of an arm.
     """
-    check_probability("alpha", alpha)
+    check_probability("2 * alpha", 2.0 * alpha)
     if good not in ("increase", "decrease"):
         raise ValueError(f"good is {good!r}: it must be increase or decrease")
     for name, value in (("margin", margin), ("margin_abs", margin_abs)):
@@ -122,13 +136,30 @@ def guardrail(
     pairs = one_pair(control, treatment, kind)
     if isinstance(pairs, Undetermined):
         return pairs
-    contrasts = Contrasts.of_arms(pairs.control, pairs.treatment, pairs.difference)
+    adjusted = adjust(pairs, use_covariate)
+    n_c, n_t = pairs.control.n, pairs.treatment.n
+    contrasts = adjusted.contrasts
+    if planned is not None:
+        check_positive("planned", planned)
+        contrasts = robust(contrasts, adjusted.pooled_variance, n_c, n_t)
     sign = 1.0 if good == "increase" else -1.0
-    distance, variance, df = (float(each[0]) for each in shortfall(contrasts, sign, margin, margin_abs))
-    if not variance > 0.0:
+    distance, variance, df = shortfall(contrasts, sign, margin, margin_abs)
+    if not variance[0] > 0.0:
         return Undetermined(Reason.ZERO_VARIANCE)
-    error = float(np.sqrt(variance))
-    half_width = float(tails.critical_value(2.0 * alpha, df)) * error
-    below = float(tails.upper_tail_p(-distance / error, df))
-    above = float(tails.upper_tail_p(distance / error, df))
-    return GuardrailTest(distance, distance - half_width, distance + half_width, above, below)
+    error = np.sqrt(variance)
+    if planned is None:
+        critical = tails.critical_value(2.0 * alpha, df)
+        harm_p, noninferior_p = (tails.upper_tail_p(side * distance / error, df) for side in (-1.0, 1.0))
+    else:
+        t, precision = information(n_c, n_t), mixture_precision(2.0 * alpha, planned)
+        critical = one_sided_multiplier(t, precision, alpha)
+        looks = sequential_guardrail(distance, variance, t, precision)
+        harm_p, noninferior_p = (np.exp(log_p_from_log_e(log_e)) for log_e in looks)
+    half_width = critical * error
+    return GuardrailTest(
+        float(distance[0]),
+        float((distance - half_width)[0]),
+        float((distance + half_width)[0]),
+        float(noninferior_p[0]),
+        float(harm_p[0]),
+    )

@@ -98,3 +98,24 @@ def test_taking_out_more_users_than_there_are_is_refused():
 def test_a_negative_variance_is_an_error_and_never_a_number():
     with pytest.raises(ImpossibleSumsError, match="too small"):
         Moments.from_sums(2, {"y": 10, "yy": 1}, check=False).variance("y")
+
+
+@pytest.mark.parametrize("centre", [0, 10**9, 1_800_000_000_000], ids=["around 0", "around 1e9", "epoch ms"])
+def test_sixty_four_shuffled_partitions_with_retracted_duplicates_give_the_same_bits(centre):
+    chance = random.Random(7)
+    people = [
+        (centre * 10**6 + chance.randrange(10**6), 10**6, chance.randrange(10**6), 10**6) for _ in range(2000)
+    ]
+    people.append((centre * 10**6 + 10**13, 10**6, 0, 0))
+    duplicates = chance.sample(people, 100)
+    records = [(user, 1) for user in people + duplicates] + [(user, -1) for user in duplicates]
+    chance.shuffle(records)
+    parts = [records[number::64] for number in range(64)]
+    added = [Moments.total(moments_of([user]) for user, sign in part if sign > 0) for part in parts]
+    taken = [Moments.total(moments_of([user]) for user, sign in part if sign < 0) for part in parts]
+    chance.shuffle(added)
+    merged = Moments.total(added) - Moments.total(taken)
+    assert merged == moments_of(people)
+    assert merged.variance("y") == moments_of(
+        [(y - centre * 10**6, d, x, e) for y, d, x, e in people]
+    ).variance("y")
