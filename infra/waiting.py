@@ -1,12 +1,14 @@
 """Waiting until everything published before a moment is in the views.
 
-Three steps, each from ends that are read when the step begins, so that events that keep coming do not
+Four steps, each from ends that are read when the step begins, so that events that keep coming do not
 keep it waiting:
 
-1. the attribution job has committed past the ends of the tenants' topics (it commits at checkpoints, by
-   when all it computed from them is in the slots topic);
-2. the scorecard job has written the slots topic up to its ends into ``slot_rows``;
-3. every experiment's results were computed from at least the slot updates then in ``slot_rows``.
+1. units that waited for a definition have looked for it again since the newest one was published (the
+   engine lets them look every ten seconds at least, for definitions less than six hours late);
+2. the attribution job has committed past the ends of the tenants' topics and of the heartbeat (it commits
+   at checkpoints, by when all it computed up to there is in the slots topic);
+3. the scorecard job has written the slots topic up to its ends into ``slot_rows``;
+4. every experiment's results were computed from at least the slot updates then in ``slot_rows``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from config.settings import Settings
 from infra.broker import Broker
 from infra.clickhouse import connect, one_line_errors
+from infra.definitions import read_published
+from infra.heartbeat import EVERY_SECONDS
+from infra.heartbeat import TOPIC as HEARTBEAT_TOPIC
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 SLOTS_TOPIC = "livelift-internal.slots"
 ATTRIBUTION_GROUP = "livelift-attribution"
 LOOK_EVERY_SECONDS = 0.2
+LONGEST_LOOK_AGAIN_SECONDS = 10.0
+"""Between two looks of a unit for its definition (``WaitingRecords.java``)."""
 
 Behind = Callable[[], str]
 """What is still missing, in words; empty when nothing is."""
@@ -57,6 +64,7 @@ def wait(
     broker = Broker(settings)
     client = connect(settings)
     steps: tuple[Callable[[], Behind], ...] = (
+        lambda: _definitions(settings),
         lambda: _attribution(broker),
         lambda: _slots(broker, client),
         lambda: _results(client),
@@ -71,21 +79,33 @@ def wait(
                 time.sleep(LOOK_EVERY_SECONDS)
 
 
+def _definitions(settings: Settings) -> Behind:
+    """Step 1. A heartbeat after the look makes sure that it has taken place before the commit of step 2."""
+    newest_ms = max((published.append_time_ms for published in read_published(settings).values()), default=0)
+    looked_at = newest_ms / 1000 + LONGEST_LOOK_AGAIN_SECONDS + 2 * EVERY_SECONDS
+
+    def behind() -> str:
+        left = looked_at - time.time()
+        return f"units may wait {left:.0f} s more for the newest definition" if left > 0 else ""
+
+    return behind
+
+
 def _attribution(broker: Broker) -> Behind:
-    """Step 1. A partition without records needs no commit."""
-    topics = [topic.topic for topic in broker.tenant_topics()]
+    """Step 2. A partition without records needs no commit."""
+    topics = [*(topic.topic for topic in broker.tenant_topics()), HEARTBEAT_TOPIC]
     ends = broker.end_offsets(topics)
 
     def behind() -> str:
-        committed = broker.committed_offsets(ATTRIBUTION_GROUP, topics) if topics else {}
+        committed = broker.committed_offsets(ATTRIBUTION_GROUP, topics)
         missing = sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
-        return f"{missing:,} events are not in a checkpoint of the attribution job yet" if missing else ""
+        return f"{missing:,} records are not in a checkpoint of the attribution job yet" if missing else ""
 
     return behind
 
 
 def _slots(broker: Broker, client: Client) -> Behind:
-    """Step 2."""
+    """Step 3."""
     ends = {place.partition: end for place, end in broker.end_offsets([SLOTS_TOPIC]).items()}
 
     def behind() -> str:
@@ -98,7 +118,7 @@ def _slots(broker: Broker, client: Client) -> Behind:
 
 
 def _results(client: Client) -> Behind:
-    """Step 3. After a restart a sum of updates may be smaller than it was: the newest sum will do too."""
+    """Step 4. After a restart a sum of updates may be smaller than it was: the newest sum will do too."""
     wanted = _updates(client)
 
     def behind() -> str:

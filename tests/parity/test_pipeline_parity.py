@@ -37,8 +37,8 @@ from udfs.attribution.reference import (
 
 pytestmark = pytest.mark.stack
 
-STREAMS = 24
-SIZES = (20, 60, 150)
+STREAMS = 36
+SIZES = (30, 80, 150)
 WAIT_S = 180.0
 
 
