@@ -1,5 +1,4 @@
-"""Central moments in doubles, for those who hold no exact sums: means, variances and covariances of many
-arms.
+"""Means, variances and covariances of many arms in doubles, for those who hold no exact sums.
 
 They carry what digits they have: a mean of 10^9 leaves 10^-7 of a difference. Sums in integers
 (``Moments``) do not lose any; use this where a warehouse has computed the moments already.

@@ -225,8 +225,15 @@ def _with_covariate(ground: _Ground) -> Columns:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The sequential side of a look: ``t`` is the information, ``precision`` rho^2 (nan: no sequential test),
-    ``level`` alpha divided by the size of the family and ``critical`` the multiplier at that level."""
+    """The sequential side of a look.
+
+    Attributes:
+        t: Information.
+        precision: rho^2; nan where there is no sequential test.
+        level: alpha divided by the size of the family.
+        test: The confidence sequence at alpha.
+        critical: The multiplier at ``level``.
+    """
 
     t: Array
     precision: Array
@@ -290,10 +297,8 @@ def _plans(ground: _Ground, look: _Look, bounded: Flags) -> Columns:
     """For a sequential test from its robust variance, else for one look from Welch's."""
     asked, continuous = ground.asked, np.isfinite(look.precision)
     once = np.flatnonzero(~continuous & bounded)
-    critical, variance = (
-        look.critical.copy(),
-        np.where(continuous, ground.sturdy.variance, ground.best.variance),
-    )
+    variance = np.where(continuous, ground.sturdy.variance, ground.best.variance)
+    critical = look.critical.copy()
     critical[once] = tails.critical_value(look.level[once], ground.best.take(once).degrees_of_freedom)
     users = ground.n_control + ground.n_treatment
     baseline = np.abs(ground.best.control)

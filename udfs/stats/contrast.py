@@ -129,8 +129,8 @@ class Strata:
         """The sequential test's clock: 4/(1/n_C + 1/n_T), and over versions what keeps it a clock.
 
         Over versions the sum of n_v·difference_v gains variance n_v^2·4/t_v per version, so time must run
-        as that sum does: t = (t_1/n_1)^2·sum n_v^2/t_v, the first version setting the unit. With one
-            version it is t_1.
+        as that sum does: t = (t_1/n_1)^2·sum n_v^2/t_v, the first version setting the unit. With one version
+        it is t_1.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             users = n_control + n_treatment

@@ -5,8 +5,9 @@ With good = +1 where more is better and -1 where less is, both questions are abo
     D = good·(m_T - m_C) + margin·|m_C|        (or + margin_abs),
 
 non-inferior when D is surely above 0, harm when it is surely below. The relative margin is a share of the
-control's *unknown* mean, so its noise enters as Fieller's form does: Var D = V_T + (1 -
-good·sign(m_C)·margin)^2 V_C.
+control's *unknown* mean, so its noise enters as in Fieller's form:
+
+    Var D = V_T + (1 - good·sign(m_C)·margin)^2 V_C.
 """
 
 from __future__ import annotations

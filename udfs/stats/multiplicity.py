@@ -17,8 +17,9 @@ Families = NDArray[np.intp] | None
 
 
 def holm(log_p: Numbers, family: Families = None) -> Array:
-    """ln of Holm's adjusted p: any dependence, family-wise error at most alpha (Holm 1979). Always-valid
-    p stay so.
+    """ln of Holm's adjusted p: family-wise error at most alpha under any dependence (Holm 1979).
+
+    Of always-valid p-values the adjusted ones are always valid.
 
     Args:
         log_p: ln p, at most 0, shape ``(questions,)``.
@@ -53,8 +54,9 @@ def benjamini_yekutieli(log_p: Numbers, family: Families = None) -> Array:
 
 
 def e_benjamini_hochberg(log_e: Numbers, family: Families = None) -> Array:
-    """ln of the level at which e-BH rejects: false discovery rate under any dependence (Wang and Ramdas
-    2022, eq. 5).
+    """ln of the level at which e-BH rejects: false discovery rate under any dependence.
+
+    Wang and Ramdas 2022 (arXiv 2009.02824), the procedure that rejects the k largest with E >= m/(alpha k).
 
     Args:
         log_e: ln of *current* e-values. Their running maxima are not e-values: with those the rate does

@@ -65,8 +65,9 @@ def sequential_users_needed(
     alpha: Numbers,
     power: Numbers = POWER,
 ) -> Array:
-    """The same for a confidence sequence: the N at which (multiplier(balance·N) +
-    z_power)^2·user_variance/N = effect^2.
+    """The same for a confidence sequence, at a look when that many users are there.
+
+    Solves (multiplier(balance·N) + z_power)^2·user_variance/N = effect^2 for N.
 
     Args:
         effect, user_variance, alpha, power: As in ``fixed_users_needed``.

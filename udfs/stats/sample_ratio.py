@@ -153,11 +153,10 @@ def sample_ratio(
 def crossed_balance(
     crossed: Sequence[Mapping[str, int]], users: Sequence[Mapping[str, int]]
 ) -> float | Undetermined:
-    """p of "every variant has the same share of crossed users": Pearson's test of homogeneity, added over
-    versions.
+    """p of "every variant has the same share of crossed users", by Pearson's test of homogeneity (1900).
 
     Who crosses depends on who returns, so unequal shares say that leaving crossed users out selects after
-    treatment.
+    treatment. Chi-square and degrees of freedom add over versions.
 
     Args:
         crossed: Crossed users by variant, one mapping per config version.

@@ -33,9 +33,8 @@ class Scorecard:
         seq_p_value, seq_log_e: Today's always-valid p = min(1, 1/E), dual to today's interval, and ln E.
         seq_p_min, seq_log_p_min: The minimum over this and the earlier looks; hand the logarithm back
             next time.
-        simultaneous_ci_lower, simultaneous_ci_upper: The confidence sequence at alpha/m, m the questions
-            of the
-            family: all of them cover at once. One that excludes 0 has p_adjusted < alpha.
+        simultaneous_ci_lower, simultaneous_ci_upper: The confidence sequence at alpha/m, m the questions of
+            the family: all of them cover at once. One that excludes 0 has p_adjusted < alpha.
         p_adjusted: Holm over the family on seq_p_min.
         harm_p_value, noninferior_p_value: One-sided, sequential, at this look, against the margin.
         chance_to_win, expected_loss, posterior_lift, posterior_ci_lower, posterior_ci_upper: Bayesian, on the

@@ -49,11 +49,9 @@ def planned_information(planned_units: Numbers, control_share: Numbers, treatmen
 
 
 def mixture_precision(alpha: Numbers, planned: Numbers) -> Array:
-    """rho^2 that makes the interval narrowest near the planned information (Waudby-Smith et al., appendix
-    B.2).
+    """rho^2 that makes the interval narrowest near the planned information.
 
-    rho^2 = (-2 ln alpha + ln(1 - 2 ln alpha))/N*; the exact optimum differs by 3 %, the width by less
-    than 0.1 %.
+    Waudby-Smith et al. 2021, appendix on optimizing rho, in its closed form rho^2 = (-2 ln alpha + ln(1 - 2 ln alpha))/N*; the exact optimum (by Lambert's W) differs by 3 %, the width by less than 0.1 %.
 
     Args:
         alpha: In (0, 1). For one-sided use pass 2·alpha.
@@ -93,9 +91,8 @@ def one_sided_log_e_value(z: Numbers, t: Numbers, precision: Numbers) -> Array:
 def one_sided_multiplier(t: Numbers, precision: Numbers, alpha: Numbers) -> Array:
     """The z at which ``one_sided_log_e_value`` reaches ln(1/alpha), so that bound and p agree.
 
-    Newton's method from the closed-form bound sqrt(2 (t rho^2 + 1)/(t rho^2) ln(1 + sqrt(t rho^2 + 1)/(2
-    alpha))), which lies above the root of a convex function: it descends to the root without
-    overshooting.
+    Newton's method from the closed-form bound with ln(1 + sqrt(t rho^2 + 1)/(2 alpha)), which lies above the
+    root of a convex function, so that it descends to the root without overshooting.
     """
     scaled, level = np.broadcast_arrays(
         np.asarray(t, dtype=np.float64) * precision, np.asarray(alpha, dtype=np.float64)

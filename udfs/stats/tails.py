@@ -53,8 +53,11 @@ def critical_value(alpha: Numbers, degrees_of_freedom: Numbers) -> Array:
 
 
 def _log_deep_tail(t: Array, df: Array) -> Array:
-    """log of the two-sided tail where it underflows: the continued fraction of the incomplete beta
-    function (DLMF 8.17.22, by Lentz's method) under a prefactor kept in logarithms."""
+    """log of the two-sided tail where it underflows.
+
+    The continued fraction of the incomplete beta function (DLMF 8.17.22, by Lentz's method), with the factor
+    before it kept in logarithms.
+    """
     normal = ~np.isfinite(df)
     result = np.array(np.log(2.0) + special.log_ndtr(-t))
     if normal.all():
