@@ -51,7 +51,8 @@ def planned_information(planned_units: Numbers, control_share: Numbers, treatmen
 def mixture_precision(alpha: Numbers, planned: Numbers) -> Array:
     """rho^2 that makes the interval narrowest near the planned information.
 
-    Waudby-Smith et al. 2021, appendix on optimizing rho, in its closed form rho^2 = (-2 ln alpha + ln(1 - 2 ln alpha))/N*; the exact optimum (by Lambert's W) differs by 3 %, the width by less than 0.1 %.
+    rho^2 = (-2 ln alpha + ln(1 - 2 ln alpha))/N*, the closed form in Waudby-Smith et al. 2021, appendix on
+    optimizing rho; the exact optimum (by Lambert's W) differs by 3 %, the width by less than 0.1 %.
 
     Args:
         alpha: In (0, 1). For one-sided use pass 2·alpha.
