@@ -201,9 +201,12 @@ def _configuration(settings: Settings, local: Local) -> dict[str, str | int | fl
         # A killed TaskManager is noticed within the timeout and its tasks wait for the next one.
         "heartbeat.interval": f"{local.heartbeat_timeout_ms // 4} ms",
         "heartbeat.timeout": f"{local.heartbeat_timeout_ms} ms",
+        # Tasks without a slot wait for the next TaskManager; otherwise they fail at once, again and again.
+        # Longer than 248 days the scheduler refuses.
+        "resourcemanager.standalone.start-up-time": "200 d",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
-        "restart-strategy.exponential-delay.max-backoff": "10 s",
+        "restart-strategy.exponential-delay.max-backoff": "5 s",
         "restart-strategy.exponential-delay.attempts-before-reset-backoff": INFINITE,
         "jobmanager.execution.failover-strategy": "region",
         "state.backend.type": settings.flink.state_backend,

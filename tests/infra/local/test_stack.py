@@ -136,6 +136,21 @@ def test_up_twice_is_harmless_what_dies_comes_back_and_down_leaves_nothing(stopp
     assert running_in(settings) == []
 
 
+@pytest.mark.jvm
+def test_a_killed_taskmanager_is_replaced_and_the_cluster_knows_the_new_one(stopped: Settings) -> None:
+    cluster = ("jobmanager", "taskmanager")
+    stack.up(stopped, names=cluster)
+    before = process_of(stopped, "taskmanager")
+    os.kill(before.pid, signal.SIGKILL)
+    eventually(
+        lambda: record.read(stopped).entries["taskmanager"].restarts == 1, "the TaskManager's death is seen"
+    )
+    stack.up(stopped, names=cluster)
+    assert process_of(stopped, "taskmanager") != before
+    assert stack.down(stopped) == list(cluster)
+    assert running_in(stopped) == []
+
+
 def register(settings: Settings) -> int:
     """The id of a schema, registered if need be."""
     answer = httpx.post(
