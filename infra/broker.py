@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # its
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 
 ANSWER_WITHIN_SECONDS = 15.0
+BATCH_WITHIN_SECONDS = 0.05
 
 Progress = Callable[[int, int], None]
 """Called now and then with how many records are done, and of how many."""
@@ -135,9 +137,13 @@ class Broker:
         try:
             consumer.assign([TopicPartition(*place, begins[place]) for place in open_places])
             done = 0
+            deadline = time.monotonic() + ANSWER_WITHIN_SECONDS
             while open_places:
-                messages = consumer.consume(num_messages=5000, timeout=ANSWER_WITHIN_SECONDS)
-                if not messages:
+                # The call waits for as many records as asked for, even when there are no more to come.
+                messages = consumer.consume(num_messages=5000, timeout=BATCH_WITHIN_SECONDS)
+                if messages:
+                    deadline = time.monotonic() + ANSWER_WITHIN_SECONDS
+                elif time.monotonic() > deadline:
                     raise self._unanswered(None)
                 for message in messages:
                     place = Place(str(message.topic()), int(message.partition() or 0))
