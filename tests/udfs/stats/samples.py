@@ -48,9 +48,9 @@ class TwoArms:
 
 @st.composite
 def two_arms(draw: DrawFn) -> TwoArms:
-    """Two arms of 3 to 12 users with values of a few units, a spread in each arm and a covariate."""
+    """Two arms of 3 to 7 users with values of a few units, a spread in each arm and a covariate."""
     value = st.integers(-20 * MICROS, 20 * MICROS)
     positive = st.integers(1, 5).map(lambda units: units * MICROS)
-    people = st.lists(st.tuples(value, positive, value, positive), min_size=3, max_size=12)
+    people = st.lists(st.tuples(value, positive, value, positive), min_size=3, max_size=7)
     spread = people.filter(lambda found: max(u[0] for u in found) - min(u[0] for u in found) > MICROS // 10)
     return TwoArms(draw(spread), draw(spread))
