@@ -1,6 +1,6 @@
 """How many simulations, and a table of what they measured at the end of the run.
 
-LIVELIFT_CALIBRATION=full runs five times as many, with tolerances that shrink accordingly.
+CALIBRATION=full runs five times as many, with tolerances that shrink accordingly.
 """
 
 import os
@@ -13,9 +13,9 @@ MEASURED = pytest.StashKey[list[tuple[str, float]]]()
 @pytest.fixture(scope="session")
 def scale() -> int:
     """Simulations of the sequential checks are multiplied by it: 1, or 5 for the full version."""
-    chosen = os.environ.get("LIVELIFT_CALIBRATION", "short")
+    chosen = os.environ.get("CALIBRATION", "short")
     if chosen not in ("short", "full"):
-        raise ValueError(f"LIVELIFT_CALIBRATION is {chosen!r}: it must be short or full")
+        raise ValueError(f"CALIBRATION is {chosen!r}: it must be short or full")
     return 5 if chosen == "full" else 1
 
 
