@@ -132,7 +132,12 @@ final class WriterSchema {
 
     private static void setNumber(Target target, long number, Event event) throws Unreadable {
         switch (target) {
-            case CONFIG_VERSION -> event.configVersion = (int) number;
+            case CONFIG_VERSION -> {
+                if (number != (int) number) {
+                    throw new Unreadable(target + " does not fit 32 bits");
+                }
+                event.configVersion = (int) number;
+            }
             case ASSIGNED_AT, OCCURRED_AT -> event.timeMs = number;
             default -> setNumber(target, (double) number, event);
         }
