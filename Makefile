@@ -14,7 +14,7 @@ JARS := .livelift/stamps/jars
 FUNCTION := udfs/attribution/target/livelift-attribution.jar
 FUNCTION_SOURCES := udfs/attribution/pom.xml $(shell find udfs/attribution/src schemas/avro -type f)
 
-.PHONY: help demo test check up down setup prerequisites artifacts lock calibration nightly format clean
+.PHONY: help demo test check up down setup prerequisites artifacts lock calibration bench nightly format clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,7 @@ demo: setup ## Run the whole pipeline for a minute, show the statistics move, ve
 
 test: setup ## Run all tests: pure ones, Java ones, and those against the running stack.
 	@$(MAVEN) -f udfs/attribution/pom.xml test
+	@$(PYTEST) -m calibration
 	@$(PYTEST)
 
 check: setup ## Check format, lint and types, and run the tests that start nothing.
@@ -42,7 +43,10 @@ setup: prerequisites ## Make the virtual environment, fetch the pinned jars, com
 	@$(MAKE) -j3 artifacts
 
 calibration: setup ## Simulate error rates and coverage for longer than `make test` does.
-	@$(PYTEST) -m calibration
+	@CALIBRATION=full $(PYTEST) -m calibration
+
+bench: setup ## Say how many full comparisons a second the statistics make.
+	@$(PYTHON) -m udfs.stats.bench
 
 nightly: test calibration ## Run everything, the long versions too.
 
