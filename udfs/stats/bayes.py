@@ -130,6 +130,7 @@ def belief(
 
     Returns:
         ``Undetermined`` as for ``mean_difference``, and ``BASELINE_NEAR_ZERO`` when the control mean is 0.
+        When all of the treatment is 0, ``ONE_ARM_CONSTANT``, in a proportion ``ALL_OR_NONE_CONVERTED``.
 
     Raises:
         ValueError: ``alpha`` outside (0, 1) or ``prior_sd`` not above 0.
@@ -142,6 +143,9 @@ def belief(
         return contrasts
     if contrasts.control[0] == 0.0:
         return Undetermined(Reason.BASELINE_NEAR_ZERO)
+    if delta_standard_error(contrasts)[0] == 0.0:
+        proportion = kind == "proportion"
+        return Undetermined(Reason.ALL_OR_NONE_CONVERTED if proportion else Reason.ONE_ARM_CONSTANT)
     found = lift_posterior(contrasts, good, prior_sd, alpha)
     return Belief(
         float(found.mean[0]),

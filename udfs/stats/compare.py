@@ -20,12 +20,12 @@ from udfs.stats.bayes import lift_posterior
 from udfs.stats.contrast import Contrasts, Strata
 from udfs.stats.cuped import Adjusted, adjust
 from udfs.stats.guardrail import sequential_guardrail, shortfall
-from udfs.stats.mean import welch
+from udfs.stats.mean import WelchTests, welch
 from udfs.stats.outcome import ImpossibleSumsError, Reason
 from udfs.stats.pairs import Pairs
 from udfs.stats.proportion import newcombe
 from udfs.stats.questions import NO_FAMILY, Comparison, Questions
-from udfs.stats.relative import fieller
+from udfs.stats.relative import Lifts, fieller, lift_reasons
 from udfs.stats.scorecard import Scorecard
 
 Columns = dict[str, Array]
@@ -70,21 +70,20 @@ def compare_pairs(
     if counts is None:
         counts = np.ones(len(pairs.difference), dtype=np.intp)
     ground = _Ground.of(pairs, questions or Questions(), counts)
-    fixed = _at_one_look(ground)
-    ground.reason[ground.determined & np.isnan(fixed["rel_ci_lower"])] = Reason.BASELINE_NEAR_ZERO
-    only_once = ground.determined & ground.one_look & _unexplained(ground.reason)
-    ground.reason[only_once] = Reason.ONE_LOOK_ONLY
-    bounded = np.isfinite(fixed["rel_ci_lower"])
+    test = welch(ground.raw, ground.alpha)
+    lifts = fieller(ground.raw, test.critical)
+    _explain(ground, lifts)
+    bounded = ground.determined & np.isfinite(lifts.ci_lower)
     look = _Look.of(ground)
     return Scorecard(
         status=np.where(ground.determined, "ok", "undetermined"),
         reason=ground.reason,
-        **fixed,
+        **_at_one_look(ground, test, lifts),
         **_for_few_conversions(ground),
         **_with_covariate(ground),
         **_at_any_look(ground, look),
         **_beliefs(ground, bounded),
-        **_plans(ground, look, bounded),
+        **_plans(ground, look, bounded | (ground.determined & lifts.is_point)),
     )
 
 
@@ -169,10 +168,18 @@ def _given(where: Flags, values: Array) -> Array:
     return np.where(where, values, np.nan)
 
 
-def _at_one_look(ground: _Ground) -> Columns:
+def _explain(ground: _Ground, lifts: Lifts) -> None:
+    """What is absent or weak although there is an answer: a missing interval is told before all else."""
+    proportion = np.broadcast_to(ground.asked.proportion, ground.counts.shape)
+    reasons = lift_reasons(ground.raw, lifts, proportion)
+    told = ground.determined & (np.isnan(lifts.ci_lower) | _unexplained(ground.reason))
+    ground.reason[told] = reasons[told]
+    only_once = ground.determined & ground.one_look & _unexplained(ground.reason)
+    ground.reason[only_once] = Reason.ONE_LOOK_ONLY
+
+
+def _at_one_look(ground: _Ground, test: WelchTests, lifts: Lifts) -> Columns:
     raw = ground.raw
-    test = welch(raw, ground.alpha)
-    lifts = fieller(raw, test.critical)
     return {
         "n_control": ground.n_control,
         "n_treatment": ground.n_treatment,
@@ -293,10 +300,13 @@ def _beliefs(ground: _Ground, bounded: Flags) -> Columns:
     }
 
 
-def _plans(ground: _Ground, look: _Look, bounded: Flags) -> Columns:
-    """For a sequential test from its robust variance, else for one look from Welch's."""
+def _plans(ground: _Ground, look: _Look, based: Flags) -> Columns:
+    """For a sequential test from its robust variance, else for one look from Welch's.
+
+    ``based``: where the baseline is distinguishable from 0.
+    """
     asked, continuous = ground.asked, np.isfinite(look.precision)
-    once = np.flatnonzero(~continuous & bounded)
+    once = np.flatnonzero(~continuous & based)
     variance = np.where(continuous, ground.sturdy.variance, ground.best.variance)
     critical = look.critical.copy()
     critical[once] = tails.critical_value(look.level[once], ground.best.take(once).degrees_of_freedom)
@@ -309,7 +319,7 @@ def _plans(ground: _Ground, look: _Look, bounded: Flags) -> Columns:
     power = np.broadcast_to(np.asarray(asked.power, dtype=np.float64), users.shape)
     rows = np.flatnonzero(np.isfinite(target))
     needed[rows] = np.nan
-    rows = rows[bounded[rows]]
+    rows = rows[based[rows]]
     effect, user_variance = target[rows] * baseline[rows], variance[rows] * users[rows]
     needed[rows] = np.where(
         continuous[rows],
@@ -324,7 +334,7 @@ def _plans(ground: _Ground, look: _Look, bounded: Flags) -> Columns:
         planning.fixed_users_needed(effect, user_variance, look.level[rows], power[rows]),
     )
     return {
-        "mde": _given(bounded & (variance > 0.0), mde),
+        "mde": _given(based & (variance > 0.0), mde),
         "users_needed": np.ceil(needed),
         "days_left": planning.days_until(needed - users, asked.users_per_day),
     }

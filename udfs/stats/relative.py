@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from udfs.stats import tails
-from udfs.stats.arrays import Array, Numbers
+from udfs.stats.arrays import Array, Flags, Numbers
 from udfs.stats.contrast import Contrasts
 from udfs.stats.mean import one_contrast
 from udfs.stats.moments import Moments
@@ -22,11 +23,15 @@ from udfs.stats.pairs import Kind
 
 @dataclass(frozen=True, slots=True)
 class Lifts:
-    """Relative lifts treatment/control - 1; shape ``(comparisons,)``; an unbounded interval is nan."""
+    """Relative lifts treatment/control - 1; shape ``(comparisons,)``.
+
+    An interval that is unbounded or a single point is nan; ``is_point`` tells them apart.
+    """
 
     lift: Array
     ci_lower: Array
     ci_upper: Array
+    is_point: Flags
 
 
 def fieller(contrasts: Contrasts, critical: Numbers) -> Lifts:
@@ -40,7 +45,8 @@ def fieller(contrasts: Contrasts, critical: Numbers) -> Lifts:
         critical: Standard errors from the estimate to an end of the absolute interval (t, z or sequential).
 
     Returns:
-        nan ends where a <= 0: the baseline is not distinguishable from 0 at this critical value.
+        nan ends where a <= 0: the baseline is not distinguishable from 0 at this critical value; and where
+        the set is the point -1: every user of the treatment has 0, which shows nothing of its noise.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         q = np.square(critical)
@@ -52,11 +58,29 @@ def fieller(contrasts: Contrasts, critical: Numbers) -> Lifts:
         root = np.sqrt(q * (v_c * m_t**2 + v_t * a))
         larger = b + np.copysign(root, b)
         one, other = larger / a, c / larger
-        bounded = a > 0.0
+        is_point = (a > 0.0) & (m_t == 0.0) & (v_t == 0.0)
+        bounded = (a > 0.0) & ~is_point
         lower = np.where(bounded, np.minimum(one, other), np.nan)
         upper = np.where(bounded, np.maximum(one, other), np.nan)
         lift = np.where(m_c != 0.0, d / m_c, np.nan)
-    return Lifts(lift, lower, upper)
+    return Lifts(lift, lower, upper, is_point)
+
+
+def lift_reasons(contrasts: Contrasts, lifts: Lifts, proportion: Flags | bool) -> NDArray[np.object_]:
+    """Why a relative interval is absent or, like the absolute one, rests on one arm alone; else ``None``.
+
+    Args:
+        contrasts: Differences of which at least one arm has a variance.
+        lifts: What ``fieller`` made of them.
+        proportion: Where the metric is a proportion, so that ``small_ci_*`` answers.
+    """
+    absent = np.isnan(lifts.ci_lower)
+    constant = (contrasts.control_variance == 0.0) | (contrasts.treatment_variance == 0.0)
+    reasons = np.full(absent.shape, None, dtype=object)
+    reasons[constant] = Reason.ONE_ARM_CONSTANT
+    reasons[absent & ~lifts.is_point] = Reason.BASELINE_NEAR_ZERO
+    reasons[constant & proportion] = Reason.ALL_OR_NONE_CONVERTED
+    return reasons
 
 
 def relative_lift(
@@ -71,7 +95,9 @@ def relative_lift(
 
     Returns:
         A fraction (0.1 is +10 %); the p-value is that of the absolute test, and ``standard_error`` the
-        delta method's. ``Undetermined(BASELINE_NEAR_ZERO)`` when the control's mean may be 0.
+        delta method's. ``Undetermined(BASELINE_NEAR_ZERO)`` when the control's mean may be 0, and
+        ``ONE_ARM_CONSTANT`` when all of the treatment is 0; both are ``ALL_OR_NONE_CONVERTED`` in a
+        proportion with a constant arm.
 
     Raises:
         ValueError: ``alpha`` is outside (0, 1).
@@ -84,7 +110,7 @@ def relative_lift(
     df = contrasts.degrees_of_freedom
     lifts = fieller(contrasts, tails.critical_value(alpha, df))
     if np.isnan(lifts.ci_lower[0]):
-        return Undetermined(Reason.BASELINE_NEAR_ZERO)
+        return Undetermined(lift_reasons(contrasts, lifts, kind == "proportion")[0])
     statistic = contrasts.difference / np.sqrt(contrasts.variance)
     p_value = tails.two_sided_p(statistic, df)
     return Estimate(

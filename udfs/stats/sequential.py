@@ -191,7 +191,8 @@ class SequentialEstimate:
     """One look at a confidence sequence.
 
     ``log_p_value`` is of this look; keep the minimum over looks for the always-valid p of all looks so far.
-    The relative interval is ``None`` where the baseline is not distinguishable from 0.
+    The relative interval is ``None`` where the baseline is not distinguishable from 0 or all of the
+    treatment is 0.
     """
 
     estimate: float

@@ -16,6 +16,7 @@ from udfs.stats import (
     Reason,
     SequentialEstimate,
     Undetermined,
+    belief,
     compare,
     compare_pairs,
     cuped_difference,
@@ -53,7 +54,7 @@ def test_many_at_once_are_the_single_questions(questions: list[tuple[TwoArms, st
             assert (row["rel_ci_lower"], row["status"], row["reason"]) == (None, "ok", lift.reason)
         else:
             assert (row["rel_diff"], row["rel_ci_upper"]) == (lift.estimate, lift.ci_upper)
-            assert row["reason"] is None
+            assert row["reason"] in (None, Reason.ONE_ARM_CONSTANT)
         cuped = cuped_difference(*arms.moments, kind=kind)
         if isinstance(cuped, CupedEstimate):
             assert row["cuped_p_value"] == cuped.difference.p_value
@@ -85,6 +86,46 @@ def test_an_answer_that_cannot_be_given_is_absent_and_says_why():
     assert (rows[0]["n_treatment"], rows[0]["mean_treatment"], rows[0]["mean_control"]) == (4, 12.0, None)
     assert (rows[1]["n_control"], rows[1]["n_treatment"]) == (4, 5)
     assert (rows[3]["mean_control"], rows[3]["abs_diff"]) == (2.0, 1.0)
+
+
+def converted(users: int, of: int) -> Moments:
+    return Moments.from_units([1.0] * users + [0.0] * (of - users))
+
+
+def test_where_nobody_of_the_treatment_converted_the_relative_interval_is_absent_and_the_small_one_answers():
+    (row,) = compare(
+        [Comparison(kind="proportion", strata=((converted(9, 20), converted(0, 21)),), planned_units=100)]
+    ).rows()
+    assert (row["status"], row["reason"]) == ("ok", "all_or_none_converted")
+    assert row["rel_diff"] == -1.0
+    pairs = ("rel_ci", "seq_rel_ci", "posterior_ci")
+    assert {row[f"{name}_{end}"] for name in pairs for end in ("lower", "upper")} == {None}
+    assert (row["chance_to_win"], row["expected_loss"]) == (None, None)
+    for name in ("abs_ci", "small_ci", "seq_ci"):
+        assert row[f"{name}_lower"] < row["abs_diff"] < row[f"{name}_upper"]
+    assert row["mde"] > 0.0
+    assert belief(converted(9, 20), converted(0, 21), kind="proportion") == Undetermined(
+        Reason.ALL_OR_NONE_CONVERTED
+    )
+    alone = sequential_difference(converted(9, 20), converted(0, 21), planned=100.0, kind="proportion")
+    assert isinstance(alone, SequentialEstimate)
+    assert alone.relative_interval is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "control", "treatment", "reason"),
+    [
+        ("proportion", converted(9, 20), converted(21, 21), "all_or_none_converted"),
+        ("proportion", converted(0, 20), converted(9, 21), "all_or_none_converted"),
+        ("mean", converted(9, 20), converted(0, 21), "one_arm_constant"),
+        ("mean", converted(20, 20), converted(9, 21), "one_arm_constant"),
+        ("mean", converted(0, 20), converted(9, 21), "baseline_near_zero"),
+    ],
+)
+def test_an_interval_that_rests_on_one_arm_alone_says_so(kind, control, treatment, reason):
+    (row,) = compare([Comparison(kind=kind, strata=((control, treatment),))]).rows()
+    assert (row["status"], row["reason"]) == ("ok", reason)
+    assert row["abs_ci_lower"] < row["abs_diff"] < row["abs_ci_upper"]
 
 
 def test_impossible_sums_are_refused_when_asked():

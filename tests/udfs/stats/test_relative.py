@@ -72,6 +72,41 @@ def test_a_baseline_that_may_be_zero_gives_no_interval_and_says_so():
     assert relative_lift(control, treatment) == Undetermined(Reason.BASELINE_NEAR_ZERO)
 
 
+NO_SALE = Moments.from_units([0.0] * 21, [1.0] * 21)
+"""A treatment without any outcome: its own noise cannot be seen."""
+
+
+def test_a_treatment_without_any_outcome_has_no_lift_interval_rather_than_one_of_width_zero():
+    control = Moments.from_units([1.0, 0.0] * 10, [1.0] * 20)
+    for kind, reason in (
+        ("mean", Reason.ONE_ARM_CONSTANT),
+        ("proportion", Reason.ALL_OR_NONE_CONVERTED),
+        ("ratio", Reason.ONE_ARM_CONSTANT),
+    ):
+        assert relative_lift(control, NO_SALE, kind=kind) == Undetermined(reason)
+
+
+def test_a_control_in_which_nobody_converted_points_to_the_small_sample_interval():
+    treatment = Moments.from_units([1.0, 0.0] * 10)
+    assert relative_lift(NO_SALE, treatment, kind="proportion") == Undetermined(Reason.ALL_OR_NONE_CONVERTED)
+    assert relative_lift(NO_SALE, treatment) == Undetermined(Reason.BASELINE_NEAR_ZERO)
+
+
+@given(
+    st.floats(-10, 10),
+    st.one_of(st.just(0.0), st.floats(-10, 10)),
+    st.one_of(st.just(0.0), st.floats(1e-6, 0.2)),
+    st.one_of(st.just(0.0), st.floats(1e-6, 0.2)),
+    st.floats(0.5, 3.0),
+)
+def test_an_interval_that_is_given_has_a_width(control, treatment, v_c, v_t, critical):
+    assume(v_c + v_t > 0.0)
+    assume(treatment == 0.0 or abs(treatment) > 1e-3)
+    found = fieller(contrasts_of(treatment - control, control, v_c, v_t), critical)
+    assert np.isnan(found.ci_lower[0]) == np.isnan(found.ci_upper[0])
+    assert np.isnan(found.ci_lower[0]) or found.ci_lower[0] < found.ci_upper[0]
+
+
 def test_a_negative_baseline_divides_by_itself():
     control, treatment = Moments.from_units([-10.0, -11.0, -9.0]), Moments.from_units([-5.0, -6.0, -4.0])
     found = relative_lift(control, treatment)
