@@ -38,6 +38,8 @@ class Totals(NamedTuple):
     """Changes counted so far; grows with each."""
     as_of_ms: int
     """Greatest append time counted."""
+    first_cohort_ms: int | None = None
+    """Start of the earliest cohort with users, whom only groups of exposure slots (metric ``''``) have."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Definition:
     experiment_id: str
     config_version: int
     control: str
+    cohort_hours: float
     weights: Mapping[str, float]
     pre_period_days: float
     alpha: float
@@ -107,7 +110,7 @@ class Definition:
 
 
 _PLAIN = (
-    *("tenant_id", "experiment_id", "config_version", "control"),
+    *("tenant_id", "experiment_id", "config_version", "control", "cohort_hours"),
     *("pre_period_days", "alpha", "planned_units", "stop_alpha", "min_days"),
 )
 """Fields of a definition that are taken as published."""
@@ -133,7 +136,8 @@ def parse_changes(text: str) -> Iterator[tuple[Group, Totals]]:
     """Reads the ``changes`` of one record of ``changed_sums.sql``."""
     for change in json.loads(text):
         group = Group(*(change[name] for name in Group._fields))
-        yield group, Totals(change["n"], parse_sums(change["sums"]), change["updates"], change["as_of"])
+        sums = parse_sums(change["sums"])
+        yield group, Totals(change["n"], sums, change["updates"], change["as_of"], change["first_cohort"])
 
 
 def parse_sums(text: str) -> tuple[int, ...]:
@@ -162,9 +166,9 @@ def decode_totals(text: str) -> Totals:
     Raises:
         ValueError: The layout is unknown: the state was written by a later release.
     """
-    layout, n, sums, updates, as_of_ms = json.loads(text)
+    layout, n, sums, *rest = json.loads(text)
     if layout != LAYOUT:
         raise ValueError(
             f"layout {layout} of the sums in state is unknown: this release knows up to {LAYOUT}"
         )
-    return Totals(n, tuple(sums), updates, as_of_ms)
+    return Totals(n, tuple(sums), *rest)

@@ -8,14 +8,24 @@ compared with what.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
 
 from jobs.scorecard.book import Book, Definition, Metric
-from udfs.stats import SUM_NAMES, Allocation, Comparison, Moments, Reason, Undetermined, compare, sample_ratio
+from jobs.scorecard.sums import Arm, Sums
+from udfs.stats import (
+    Allocation,
+    Comparison,
+    Moments,
+    Reason,
+    Undetermined,
+    compare,
+    crossed_balance,
+    sample_ratio,
+)
 
 COMBINED = 0
 """The ``config_version`` of rows over all versions together."""
@@ -35,7 +45,7 @@ STATISTICS = (
     *("mean_control", "mean_treatment", "abs_diff", "abs_ci_lower", "abs_ci_upper"),
     *("rel_diff", "rel_ci_lower", "rel_ci_upper", "p_value", "small_ci_lower", "small_ci_upper"),
     *("seq_ci_lower", "seq_ci_upper", "seq_p_value", "seq_log_e", "p_adjusted"),
-    *("chance_to_win", "expected_loss", "mde"),
+    *("chance_to_win", "expected_loss", "mde", "days_left"),
     *(
         "cuped_abs_diff",
         "cuped_ci_lower",
@@ -47,10 +57,11 @@ STATISTICS = (
 )
 """Columns of ``result_rows`` that ``udfs.stats`` fills; those not written are absent (NULL)."""
 
-LEAK = "leak"
-"""Reason of a sample ratio: there are users in a variant of weight 0."""
+CROSSED_ALPHA = 0.001
+"""Below it crossed users are unbalanced: the sample ratio's limit, which also asks if data can be trusted."""
 
-NO_SUMS = (0,) * len(SUM_NAMES)
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 Row = dict[str, Any]
 
@@ -61,13 +72,6 @@ class Moment(NamedTuple):
     now_ms: int
     version: int
     """Greater than that of every earlier answer."""
-
-
-class Arm(NamedTuple):
-    """The users of one version and variant."""
-
-    config_version: int
-    variant_id: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,11 @@ class Subject:
     def newest(self) -> tuple[Definition, Metric]:
         """The definition whose names the rows bear."""
         return self.parts[-1]
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Whose users are compared."""
+        return tuple(definition.config_version for definition, _ in self.parts)
 
     @cached_property
     def reason(self) -> Reason | None:
@@ -119,69 +128,64 @@ def answers(book: Book, moment: Moment) -> dict[str, list[Row]]:
     sums = Sums(book)
     if not sums.definitions:
         return {}
+    as_of_ms = max(totals.as_of_ms for totals in book.totals.values())
     common = {
         "tenant_id": sums.definitions[0].tenant_id,
         "experiment_id": sums.definitions[0].experiment_id,
-        "as_of": max(totals.as_of_ms for totals in book.totals.values()),
+        "as_of": as_of_ms,
         "computed_at": moment.now_ms,
         "slot_updates": sum(totals.updates for totals in book.totals.values()),
         "version": moment.version,
     }
     regions = sorted({group.region for group in book.totals})
-    results = [{**common, "regions": regions, **row} for row in _results(sums)]
+    covered = {"covers_from": sums.first_cohort_ms(), "regions": regions}
+    results = [{**common, **covered, **row} for row in _results(sums, as_of_ms)]
     return {"result_rows": results, "sample_ratio_rows": [{**common, **row} for row in _ratios(sums)]}
 
 
-class Sums:
-    """The book's groups added over regions, and what they are groups of."""
-
-    def __init__(self, book: Book) -> None:
-        seen = {group.config_version for group in book.totals}
-        ordered = sorted(book.definitions.items())
-        self.definitions: tuple[Definition, ...] = tuple(each for version, each in ordered if version in seen)
-        """Of the versions that have slots, oldest first."""
-        if ordered:
-            self.first = ordered[0][1]
-            """Alpha and planned units are the first version's, which later ones cannot change."""
-        self.segments = sorted({group.segment for group in book.totals} | {""})
-        self._users: dict[tuple[Arm, str, str], int] = {}
-        self._sums: dict[tuple[Arm, str, str, str], tuple[int, ...]] = {}
-        for group, totals in book.totals.items():
-            arm = Arm(group.config_version, group.variant_id)
-            if group.metric_id:
-                place = (arm, group.segment, group.unit_class, group.metric_id)
-                self._sums[place] = _added(self._sums.get(place, NO_SUMS), totals.sums)
-            else:
-                users = (arm, group.segment, group.unit_class)
-                self._users[users] = self._users.get(users, 0) + totals.n
-
-    def users(self, arm: Arm, segment: str, classes: Iterable[str]) -> int:
-        """Users of these classes."""
-        return sum(self._users.get((arm, segment, unit_class), 0) for unit_class in classes)
-
-    def moments(self, arm: Arm, metric_id: str, segment: str, classes: Iterable[str]) -> Moments:
-        """Sums of a metric over the users of these classes, those without outcomes too."""
-        sums = NO_SUMS
-        for unit_class in classes:
-            found = self._sums.get((arm, segment, unit_class, metric_id))
-            if found:
-                sums = _added(sums, found)
-        return Moments(self.users(arm, segment, classes), sums)
-
-    def variants(self, definition: Definition, segment: str, classes: Iterable[str]) -> dict[str, int]:
-        """Users of each variant of a version, the control's first."""
-        named = (definition.control, *definition.treatments)
-        version = definition.config_version
-        return {variant: self.users(Arm(version, variant), segment, classes) for variant in named}
-
-
-def _results(sums: Sums) -> Iterator[Row]:
+def _results(sums: Sums, as_of_ms: int) -> Iterator[Row]:
     subjects = list(_subjects(sums.definitions))
     questions = [Question(*each) for each in product(subjects, sums.segments, POLICIES)]
-    answered = compare([_comparison(sums, question) for question in questions]).rows()
+    answered = compare([_comparison(sums, question, as_of_ms) for question in questions]).rows()
+    crossed: dict[tuple[tuple[int, ...], str], float | None] = {}
     for question, answer in zip(questions, answered, strict=True):
+        place = question.subject.versions, question.segment
+        if place not in crossed:
+            crossed[place] = _crossed_p_value(sums, question)
         for config_version in question.subject.config_versions:
-            yield {"config_version": config_version, **_result(question, answer)}
+            yield {"config_version": config_version, **_result(question, answer, crossed[place])}
+
+
+def _crossed_p_value(sums: Sums, question: Question) -> float | None:
+    """p of: all variants of a version have equal shares of crossed users; none if nobody crossed, or all."""
+
+    def users(classes: Sequence[str]) -> list[Mapping[str, int]]:
+        return [sums.variants(each, question.segment, classes) for each, _ in question.subject.parts]
+
+    found = crossed_balance(users(["crossed"]), users(POLICIES["first_seen"]))
+    return None if isinstance(found, Undetermined) else found
+
+
+def _users_per_day(sums: Sums, question: Question, as_of_ms: int) -> float | None:
+    """New users a day in both arms since the earliest cohort; none where no more come or time is short.
+
+    Users came at any time in a cohort's width, so the rate is up to that much too low, and less with every
+    hour; before one hour beyond that width there is none.
+    """
+    subject = question.subject
+    since_ms = sums.first_cohort_ms(subject.versions)
+    if question.is_asked_once or since_ms is None or subject.newest[0] is not sums.definitions[-1]:
+        return None
+    elapsed_ms = as_of_ms - since_ms
+    if elapsed_ms < HOUR_MS * (1 + max(part.cohort_hours for part, _ in subject.parts)):
+        return None
+    classes = POLICIES[question.policy]
+    users = sum(
+        sums.users(Arm(part.config_version, variant), question.segment, classes)
+        for part, _ in subject.parts
+        for variant in (part.control, subject.treatment)
+    )
+    return users * DAY_MS / elapsed_ms
 
 
 def _subjects(definitions: Sequence[Definition]) -> Iterator[Subject]:
@@ -198,7 +202,7 @@ def _subjects(definitions: Sequence[Definition]) -> Iterator[Subject]:
             yield Subject((COMBINED,), tuple(found), treatment)
 
 
-def _comparison(sums: Sums, question: Question) -> Comparison:
+def _comparison(sums: Sums, question: Question, as_of_ms: int) -> Comparison:
     definition, metric = question.subject.newest
     classes = POLICIES[question.policy]
 
@@ -220,12 +224,16 @@ def _comparison(sums: Sums, question: Question) -> Comparison:
         family=question.family,
         margin=metric.margin or 0.0,
         margin_abs=metric.margin_abs or 0.0,
+        users_per_day=_users_per_day(sums, question, as_of_ms),
     )
 
 
-def _result(question: Question, answer: Mapping[str, Any]) -> Row:
+def _result(question: Question, answer: Mapping[str, Any], crossed_p_value: float | None) -> Row:
     definition, metric = question.subject.newest
     reason = question.subject.reason
+    is_unbalanced = crossed_p_value is not None and crossed_p_value < CROSSED_ALPHA
+    leaves_out = question.policy == "exclude_crossed" and answer["status"] == "ok"
+    limit = Reason.CROSSED_UNBALANCED if is_unbalanced and leaves_out else answer["reason"]
     return {
         "view": "all",
         "policy": question.policy,
@@ -238,8 +246,9 @@ def _result(question: Question, answer: Mapping[str, Any]) -> Row:
         **{name: None if reason else answer[name] for name in STATISTICS},
         # Outcomes of users in this view may still come.
         "seq_basis": None if reason or answer["seq_p_value"] is None else "accruing",
+        "crossed_p_value": crossed_p_value,
         "status": "undetermined" if reason else answer["status"],
-        "reason": reason or answer["reason"] or "",
+        "reason": reason or limit or "",
     }
 
 
@@ -258,14 +267,9 @@ def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Row:
     for allocation in allocations:
         counts.update(allocation.counts)
     expected: Mapping[str, float] = {}
-    p_value, status, reason = None, "undetermined", ""
-    if isinstance(found, Undetermined):
-        reason = found.reason
-    else:
-        expected, p_value, status = found.expected, found.p_value, "ok"
-    if any(allocation.leaked for allocation in allocations):
-        reason = LEAK
-    sequential = None if isinstance(found, Undetermined) else found.sequential_p_value
+    p_value, sequential, status = None, None, "undetermined"
+    if not isinstance(found, Undetermined):
+        expected, p_value, sequential, status = found.expected, found.p_value, found.sequential_p_value, "ok"
     return {
         "variants": list(counts),
         "counts": list(counts.values()),
@@ -273,9 +277,5 @@ def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Row:
         "chi2_p_value": p_value,
         "seq_p_value": sequential,
         "status": status,
-        "reason": reason,
+        "reason": found.reason or "",
     }
-
-
-def _added(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(map(int.__add__, left, right))

@@ -3,7 +3,8 @@ SELECT tenant_id, experiment_id, config_version, variant_id, metric_id, segment,
        SUM(n) AS n,
        EXACT_SUM(sums) AS sums,
        SUM(updates) AS updates,
-       MAX(as_of) AS as_of
+       MAX(as_of) AS as_of,
+       MIN(cohort) FILTER (WHERE n > 0) AS first_cohort
 FROM (
   -- The same choice as ClickHouse makes: after a rebuild the old job's rows lose, however late they arrive.
   SELECT *,

@@ -78,6 +78,11 @@ class SampleRatio:
     log_e_value: float
 
     @property
+    def reason(self) -> Reason | None:
+        """What is wrong beside the shares: a leak."""
+        return Reason.LEAK if self.leaked else None
+
+    @property
     def sequential_p_value(self) -> float:
         """Always-valid p of this look."""
         return min(1.0, math.exp(-self.log_e_value)) if self.log_e_value > -700.0 else 1.0
@@ -119,7 +124,7 @@ def sample_ratio(
 
     Returns:
         ``Undetermined(NO_ALLOCATION)`` when no version has two arms with weight, ``Undetermined(NO_UNITS)``
-        when those have no users; leaks are then found by ``Allocation.leaked``.
+        when those have no users: ``LEAK`` instead of either when there are users in arms of weight 0.
     """
     counts: dict[str, int] = {}
     expected: dict[str, float] = {}
@@ -145,6 +150,8 @@ def sample_ratio(
             (count - users * share) ** 2 / (users * share)
             for count, share in zip(arms, shares.values(), strict=True)
         )
+    if degrees == 0 and leaked:
+        return Undetermined(Reason.LEAK)
     if degrees == 0:
         return Undetermined(Reason.NO_UNITS if judged else Reason.NO_ALLOCATION)
     return SampleRatio(counts, expected, chi2, degrees, float(special.chdtrc(degrees, chi2)), leaked, log_e)

@@ -11,6 +11,7 @@ from jobs.scorecard.rows import Moment
 from udfs.stats import Moments
 
 NOON_MS = 1_767_268_800_000
+ONE_HOUR_MS = 3_600_000
 NOW = Moment(now_ms=NOON_MS + 1000, version=77)
 
 
@@ -59,12 +60,16 @@ def add(
     before: Sequence[float] | None = None,
     **place: Any,
 ) -> None:
-    """Users of a variant, each with one outcome of this value; ``place`` says which users they are."""
+    """Users of a variant, each with one outcome of this value; ``place`` says which users they are.
+
+    ``since_ms`` is their earliest cohort, an hour ago unless told.
+    """
     where = {"config_version": 1, "segment": "", "unit_class": "clean", "region": "local", **place}
     metric_id = where.pop("metric_id", "revenue")
+    since_ms = where.pop("since_ms", NOON_MS - ONE_HOUR_MS)
     moments = Moments.from_units(values, [1.0] * len(values), before)
     exposure = Group(variant_id=variant_id, metric_id="", **where)
-    book.totals[exposure] = Totals(len(values), (0,) * 14, updates=len(values), as_of_ms=NOON_MS)
+    book.totals[exposure] = Totals(len(values), (0,) * 14, len(values), NOON_MS, since_ms)
     sums = Group(variant_id=variant_id, metric_id=metric_id, **where)
     book.totals[sums] = Totals(0, moments.sums, updates=len(values), as_of_ms=NOON_MS)
 

@@ -19,14 +19,19 @@ from jobs.scorecard.book import (
     encode_totals,
     parse_changes,
 )
-from tests.jobs.scorecard.builders import NOON_MS, a_metric, published
+from tests.jobs.scorecard.builders import NOON_MS, ONE_HOUR_MS, a_metric, published
 from udfs.attribution.sums import encode
 
 TEXTS = st.text(max_size=20)
 WIDE = st.integers(-(2**150), 2**150)
 GROUPS = st.builds(Group, st.integers(1, 9), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 TOTALS = st.builds(
-    Totals, st.integers(0, 2**60), st.tuples(*[WIDE] * 14), st.integers(0, 2**60), st.integers(0, 2**45)
+    Totals,
+    st.integers(0, 2**60),
+    st.tuples(*[WIDE] * 14),
+    st.integers(0, 2**60),
+    st.integers(0, 2**45),
+    st.none() | st.integers(0, 2**45),
 )
 
 
@@ -38,7 +43,7 @@ def test_state_is_read_back_as_it_was_written(group: Group, totals: Totals) -> N
 
 def test_state_of_an_unknown_layout_is_refused_by_its_number() -> None:
     with pytest.raises(ValueError, match="layout 9"):
-        decode_totals("[9, 1, [], 1, 1]")
+        decode_totals("[9, 1, [], 1, 1, 1]")
 
 
 def test_changes_are_read_as_sql_writes_them() -> None:
@@ -51,10 +56,11 @@ def test_changes_are_read_as_sql_writes_them() -> None:
         "sums": base64.b64encode(encode(sums)).decode(),
         "updates": 9,
         "as_of": NOON_MS,
+        "first_cohort": NOON_MS - ONE_HOUR_MS,
     }
     [(group, totals)] = parse_changes(json.dumps([change]))
     assert group == Group(2, "treatment", "revenue", "country=DE", "crossed", "local")
-    assert totals == Totals(3, sums, 9, NOON_MS)
+    assert totals == Totals(3, sums, 9, NOON_MS, NOON_MS - ONE_HOUR_MS)
 
 
 def test_a_book_is_its_state() -> None:

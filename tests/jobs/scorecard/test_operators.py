@@ -70,6 +70,7 @@ def a_change(
         "sums": base64.b64encode(encode(sums)).decode(),
         "updates": len(values),
         "as_of": 5,
+        "first_cohort": None if metric_id else 0,
         **changes,
     }
 

@@ -9,7 +9,7 @@ from scipy import stats as reference
 
 from jobs.scorecard.book import Book, Totals
 from jobs.scorecard.rows import STATISTICS, answers
-from tests.jobs.scorecard.builders import NOON_MS, NOW, a_book, a_definition, a_metric, add, only
+from tests.jobs.scorecard.builders import NOON_MS, NOW, ONE_HOUR_MS, a_book, a_definition, a_metric, add, only
 from udfs.stats import Moments, cuped_difference, mean_difference
 
 
@@ -70,6 +70,7 @@ def test_a_row_says_what_it_was_computed_from_and_when(small: Book) -> None:
     assert row["slot_updates"] == 3 + 3 + 3 + 3
     assert (row["as_of"], row["computed_at"], row["version"]) == (NOON_MS, NOW.now_ms, NOW.version)
     assert row["regions"] == ["local"]
+    assert row["covers_from"] == NOON_MS - ONE_HOUR_MS
 
 
 def test_users_without_outcomes_count(small: Book) -> None:
@@ -199,6 +200,92 @@ def test_only_goals_are_adjusted_together() -> None:
         add(book, "treatment", [2, 4, 6], metric_id=metric_id)
     assert a_result(book)["p_adjusted"] is not None
     assert a_result(book, metric_id="other")["p_adjusted"] is None
+
+
+def crossing(control: int, treatment: int, **place: Any) -> Book:
+    """A hundred users in each arm, of whom so many saw both."""
+    book = a_book()
+    for variant, crossed in (("control", control), ("treatment", treatment)):
+        add(book, variant, [1, 2] * ((100 - crossed) // 2), **place)
+        add(book, variant, [1, 2] * (crossed // 2), unit_class="crossed", **place)
+    return book
+
+
+def test_equal_shares_of_crossed_users_by_hand() -> None:
+    """Ten and twenty of a hundred: of 30 crossed and 170 clean, each arm expects 15 and 85."""
+    book = crossing(10, 20)
+    chi2 = 2 * 5**2 / 15 + 2 * 5**2 / 85
+    for policy in ("first_seen", "exclude_crossed"):
+        row = a_result(book, policy=policy)
+        assert row["crossed_p_value"] == pytest.approx(reference.chi2.sf(chi2, 1), rel=1e-12)
+        assert row["reason"] != "crossed_unbalanced"
+
+
+def test_leaving_out_crossed_users_who_are_unbalanced_is_told() -> None:
+    book = crossing(4, 40)
+    assert a_result(book)["crossed_p_value"] < 0.001
+    assert a_result(book, policy="exclude_crossed")["reason"] == "crossed_unbalanced"
+    assert a_result(book, policy="first_seen")["reason"] == ""
+
+
+def test_crossed_users_of_a_segment_are_its_own() -> None:
+    book = crossing(10, 20)
+    book.totals |= crossing(4, 40, segment="country=DE").totals
+    assert a_result(book, segment="country=DE")["crossed_p_value"] < 0.001
+    assert a_result(book)["crossed_p_value"] > 0.001
+
+
+def test_crossed_users_of_two_versions_are_tested_version_by_version() -> None:
+    """Opposite imbalances do not cancel, though the arms of both together are alike."""
+    book = a_book(a_definition(), a_definition(config_version=2))
+    book.totals |= crossing(4, 40).totals
+    book.totals |= crossing(40, 4, config_version=2).totals
+    combined, alone = (a_result(book, config_version=version) for version in (0, 2))
+    assert combined["crossed_p_value"] < alone["crossed_p_value"] < 0.001
+
+
+def test_without_crossed_users_there_is_nothing_to_balance(small: Book) -> None:
+    assert a_result(small)["crossed_p_value"] is None
+
+
+def since(hours: float, **changes: Any) -> Book:
+    """A hundred users in each arm of an experiment of 1000, the first in a cohort so many hours ago."""
+    book = a_book(a_definition(**changes))
+    for variant in ("control", "treatment"):
+        add(book, variant, [1, 2] * 50, since_ms=int(NOON_MS - hours * ONE_HOUR_MS))
+    return book
+
+
+def test_the_days_left_are_those_of_the_planned_users_at_the_pace_so_far() -> None:
+    """Two hundred of a thousand in twelve hours: 400 a day, 800 missing."""
+    assert a_result(since(hours=12))["days_left"] == 2
+
+
+def test_days_are_told_after_an_hour_beyond_the_first_cohort() -> None:
+    assert a_result(since(hours=1.9))["days_left"] is None
+    assert a_result(since(hours=2))["days_left"] is not None
+    assert a_result(since(hours=12, cohort_hours=24))["days_left"] is None
+
+
+def test_the_pace_of_a_version_is_counted_from_its_own_beginning() -> None:
+    book = since(hours=48)
+    book.definitions[2] = a_definition(config_version=2)
+    for variant in ("control", "treatment"):
+        add(book, variant, [1, 2] * 50, config_version=2, since_ms=NOON_MS - 12 * ONE_HOUR_MS)
+    assert a_result(book, config_version=2)["days_left"] == 2
+    assert a_result(book, config_version=0)["days_left"] == 3
+    assert a_result(book, config_version=1)["days_left"] is None
+    assert a_result(book, config_version=2)["covers_from"] == NOON_MS - 48 * ONE_HOUR_MS
+
+
+def test_days_are_counted_for_the_experiment_as_a_whole() -> None:
+    book = since(hours=12)
+    add(book, "control", [1, 2], segment="country=DE", since_ms=NOON_MS - 20 * ONE_HOUR_MS)
+    add(book, "control", [1, 2], unit_class="bot", since_ms=NOON_MS - 100 * ONE_HOUR_MS)
+    assert a_result(book, segment="country=DE")["days_left"] is None
+    assert a_result(book, policy="exclude_crossed")["days_left"] is None
+    assert a_result(book)["days_left"] == 2
+    assert a_result(book)["covers_from"] == NOON_MS - 12 * ONE_HOUR_MS
 
 
 def test_the_sample_ratio_expects_each_versions_users_in_its_own_shares() -> None:

@@ -26,7 +26,7 @@ def test_an_arm_of_weight_zero_takes_no_part_and_its_users_are_a_leak():
     found = sample_ratio([Allocation({"a": 1000, "b": 1200, "old": 900}, {"a": 0.5, "b": 0.5, "old": 0.0})])
     assert isinstance(found, SampleRatio)
     assert found.p_value == pytest.approx(stats.chisquare([1000, 1200]).pvalue, rel=1e-12)
-    assert found.leaked == {"old": 900}
+    assert (found.leaked, found.reason) == ({"old": 900}, Reason.LEAK)
     assert found.counts["old"] == 900
     assert "old" not in found.expected
 
@@ -63,6 +63,7 @@ def test_an_arm_without_any_user_counts_as_zero():
 def test_what_cannot_be_judged_says_why():
     assert sample_ratio([Allocation({}, {"a": 1, "b": 1})]) == Undetermined(Reason.NO_UNITS)
     assert sample_ratio([Allocation({"a": 9}, {"a": 1})]) == Undetermined(Reason.NO_ALLOCATION)
+    assert sample_ratio([Allocation({"a": 9, "b": 2}, {"a": 1})]) == Undetermined(Reason.LEAK)
     assert Allocation({"a": 9, "b": 2}, {"a": 1}).leaked == {"b": 2}
 
 
