@@ -22,11 +22,12 @@ def test_a_test_without_a_marker_starts_no_java(command: str | list[str]) -> Non
         subprocess.run(command, check=False)
 
 
-def test_a_test_without_a_marker_cannot_start_pyflinks_gateway() -> None:
-    from pyflink.java_gateway import get_gateway
+def test_a_test_without_a_marker_cannot_start_pyflinks_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyflink import java_gateway
 
+    monkeypatch.setattr(java_gateway, "_gateway", None)  # that of an earlier, marked test
     with pytest.raises(Exception, match="PythonGatewayServer"):
-        get_gateway()
+        java_gateway.get_gateway()
 
 
 def test_the_settings_of_the_shell_do_not_reach_a_test() -> None:

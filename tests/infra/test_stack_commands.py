@@ -199,7 +199,8 @@ def test_a_simulation_is_verified_to_the_last_slot(stack: RunningStack) -> None:
 
 def test_wait_says_what_it_waited_for(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "ATTRIBUTION_GROUP", "a-job-that-never-ran")
-    with pytest.raises(NotThereError, match=r"^not there after 0\.3 s: [0-9,]+ events are not in"):
+    monkeypatch.setattr(waiting, "LONGEST_LOOK_AGAIN_SECONDS", -60.0)  # nobody waits for a definition
+    with pytest.raises(NotThereError, match=r"^not there after 0\.3 s: [0-9,]+ records are not in"):
         waiting.wait(stack.settings, 0.3)
 
 
