@@ -158,6 +158,8 @@ def _sample_ratio(ratio: Row) -> str:
         if ratio["chi2_p_value"] is not None
         else f"undetermined: {words(ratio['reason'])}"
     )
+    if ratio["status"] == "ok" and ratio["reason"]:
+        verdict = f"{verdict} ({words(ratio['reason'])})"
     return f"users: {counts}; sample ratio {verdict}"
 
 
