@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from abc import abstractmethod
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,8 +58,9 @@ class _FlinkProcess(Part):
     def environment(self) -> dict[str, str]:
         return {**super().environment(), **client_environment(self.settings)}
 
+    @abstractmethod
     def _memory(self) -> list[str]:
-        raise NotImplementedError
+        """Heap and other limits of the JVM."""
 
 
 class JobManager(_FlinkProcess):
