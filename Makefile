@@ -48,7 +48,8 @@ calibration: setup ## Simulate error rates and coverage for longer than `make te
 bench: setup ## Say how many full comparisons a second the statistics make.
 	@$(PYTHON) -m udfs.stats.bench
 
-nightly: test calibration ## Run everything, the long versions too.
+nightly: export HYPOTHESIS_PROFILE := exploring
+nightly: test calibration ## Run everything, the long versions too, on examples not seen before.
 
 format: setup ## Write the code the way `make check` wants it.
 	@$(PYTHON) -m ruff format .

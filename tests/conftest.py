@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from infra.local import stack as local_stack
 from infra.local.elsewhere import free_environment
@@ -20,6 +21,15 @@ WORLD = ("processes", "jvm", "clickhouse", "stack", "bench")
 """Markers of tests that may start or reach something outside their own process."""
 
 JAVA_TOOLS = frozenset({"java", "javac", "mvn"})
+
+
+# The same examples in every run, so that what makes a test fail is a change; `make nightly` looks for new
+# ones. A slow machine is no counterexample.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("exploring", settings.get_profile("steady"), derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.udfs.stats.samples import TwoArms, moments_of, two_arms
-from udfs.stats import Estimate, Moments, Reason, Undetermined, mean_difference, relative_lift
+from udfs.stats import MICROS, Estimate, Moments, Reason, Undetermined, mean_difference, relative_lift
 from udfs.stats.contrast import Contrasts
 from udfs.stats.mean import welch
 from udfs.stats.relative import fieller
@@ -16,9 +16,14 @@ def contrasts_of(difference, control, v_c, v_t):
     return Contrasts(d, m, m + d, c, t, c**2 / 99, t**2 / 99)
 
 
-@given(two_arms(), st.sampled_from([0.5, 0.2, 0.05, 0.001]))
-def test_the_lift_excludes_zero_exactly_when_the_absolute_test_rejects(arms: TwoArms, alpha):
-    control, treatment = arms.moments
+@given(two_arms(), st.sampled_from([0.5, 0.2, 0.05, 0.001]), st.sampled_from([-10_000, 100, 10_000]))
+def test_the_lift_excludes_zero_exactly_when_the_absolute_test_rejects(arms: TwoArms, alpha, baseline):
+    """Around a baseline that differs from 0, or there is no lift to speak of."""
+
+    def raised(people):
+        return moments_of([(y + baseline * MICROS, d, x, e) for y, d, x, e in people])
+
+    control, treatment = raised(arms.control), raised(arms.treatment)
     absolute = mean_difference(control, treatment, alpha=alpha)
     lift = relative_lift(control, treatment, alpha=alpha)
     assume(isinstance(lift, Estimate))
