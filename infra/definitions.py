@@ -20,10 +20,11 @@ from infra.producer import Delivery
 from infra.schema_check import SchemaError, check_schema
 from infra.strict_yaml import Document, YamlError, YamlPath, read_documents, spelled
 from infra.topics import create_all, create_tenant
+from jobs.wiring.kafka import DEFINITIONS_TOPIC
 from schemas import json_schema
 from schemas.event_lines import TENANT_ID, BadLineError, epoch_ms
 
-TOPIC = "livelift-internal.definitions"
+TOPIC = DEFINITIONS_TOPIC
 DAY_MS = 86_400_000
 
 Content = dict[str, Any]

@@ -10,8 +10,9 @@ from confluent_kafka import Producer
 
 from config.settings import Settings
 from infra.broker import client_settings
+from jobs.wiring.kafka import HEARTBEAT_TOPIC
 
-TOPIC = "livelift-internal.heartbeat"
+TOPIC = HEARTBEAT_TOPIC
 EVERY_SECONDS = 1.0
 
 

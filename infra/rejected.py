@@ -5,9 +5,8 @@ from __future__ import annotations
 from config.settings import Settings
 from infra.broker import Broker, Progress
 from infra.registry import Registry
+from jobs.wiring.rejected import REJECTED_TOPIC
 from schemas.events import RejectedRecord, decode_rejected
-
-TOPIC = "livelift-internal.rejected"
 
 
 def read_rejected(
@@ -27,7 +26,7 @@ def read_rejected(
     """
     registry = Registry(settings)
     found: dict[tuple[str | None, int | None, int | None], RejectedRecord] = {}
-    for message in Broker(settings).read_to_end([TOPIC], progress):
+    for message in Broker(settings).read_to_end([REJECTED_TOPIC], progress):
         record = decode_rejected(message.value(), registry.writer_schema)
         if tenant_id in (None, record.tenant_id) and reason in (None, record.reason):
             found.setdefault((record.topic, record.partition, record.offset), record)

@@ -101,14 +101,18 @@ def expected_slots(
         Definition.from_json(published.content, published.append_time_ms)
         for published in read_published(settings).values()
     ]
-    rules = Rules(
+    records = read_received(settings, reading)
+    return attributed(records, definitions, rules_of(settings), computing)
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The rules the attribution job of a deployment works by."""
+    return Rules(
         horizon_ms=settings.attribution.horizon_ms,
         future_ms=settings.attribution.future_ms,
         retention_ms=settings.attribution.retention_ms,
         region=settings.region,
     )
-    records = read_received(settings, reading)
-    return attributed(records, definitions, rules, computing)
 
 
 def attributed(

@@ -22,13 +22,11 @@ from infra.broker import Broker
 from infra.clickhouse import connect, one_line_errors
 from infra.definitions import read_published
 from infra.heartbeat import EVERY_SECONDS
-from infra.heartbeat import TOPIC as HEARTBEAT_TOPIC
+from jobs.wiring.kafka import ATTRIBUTION_GROUP, HEARTBEAT_TOPIC, SLOTS_TOPIC
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-SLOTS_TOPIC = "livelift-internal.slots"
-ATTRIBUTION_GROUP = "livelift-attribution"
 LOOK_EVERY_SECONDS = 0.2
 LONGEST_LOOK_AGAIN_SECONDS = 10.0
 """Between two looks of a unit for its definition (``WaitingRecords.java``)."""

@@ -20,7 +20,7 @@ from infra.definitions import read_published
 from infra.producer import EventProducer
 from infra.rejected import read_rejected
 from infra.topics import register_schemas
-from infra.verification import read_received, slots_in_view
+from infra.verification import read_received, rules_of, slots_in_view
 from infra.waiting import wait
 from schemas.events import EventKind, encode_event
 from tests.builders import BEGINNING, DAY, Published, Written
@@ -31,7 +31,6 @@ from udfs.attribution.reference import (
     Attribution,
     Definition,
     Outcome,
-    Rules,
     attribute,
 )
 
@@ -121,16 +120,12 @@ def moved(event: Assignment | Outcome, by_ms: int) -> Assignment | Outcome:
 
 def from_the_log(stack_settings: Settings, tenants: frozenset[str]) -> Attribution:
     """What the reference makes of the log the broker has now."""
-    of_settings = stack_settings.attribution
-    rules = Rules(
-        of_settings.horizon_ms, of_settings.future_ms, of_settings.retention_ms, stack_settings.region
-    )
     definitions: Iterator[Definition] = (
         Definition.from_json(published.content, published.append_time_ms)
         for published in read_published(stack_settings).values()
     )
     records = (record for record in read_received(stack_settings) if record.tenant_id in tenants)
-    return attribute(records, definitions, rules)
+    return attribute(records, definitions, rules_of(stack_settings))
 
 
 def test_at_least_twenty_streams_have_slots_and_every_reason_occurs(sent: Sent) -> None:

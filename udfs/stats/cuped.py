@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from udfs.stats.arrays import Array
 from udfs.stats.contrast import Contrasts
-from udfs.stats.mean import one_pair, welch
+from udfs.stats.mean import estimate_of, one_pair, welch
 from udfs.stats.moments import Moments
 from udfs.stats.outcome import Estimate, Reason, Undetermined, check_probability
 from udfs.stats.pairs import Arms, Kind, Pairs
@@ -107,16 +107,7 @@ def cuped_difference(
     contrasts = adjusted.contrasts
     if not contrasts.variance[0] > 0.0:
         return Undetermined(Reason.ZERO_VARIANCE)
-    test = welch(contrasts, alpha)
     raw = Contrasts.of_arms(pairs.control, pairs.treatment, pairs.difference)
-    estimate = Estimate(
-        float(contrasts.difference[0]),
-        float(test.ci_lower[0]),
-        float(test.ci_upper[0]),
-        float(test.p_value[0]),
-        float(test.log_p_value[0]),
-        float(test.standard_error[0]),
-        float(test.degrees_of_freedom[0]),
-    )
+    estimate = estimate_of(contrasts, welch(contrasts, alpha))
     reduction = 1.0 - contrasts.variance[0] / raw.variance[0]
     return CupedEstimate(estimate, float(adjusted.theta[0]), float(reduction))

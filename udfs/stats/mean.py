@@ -81,7 +81,11 @@ def mean_difference(
     contrasts = one_contrast(control, treatment, kind)
     if isinstance(contrasts, Undetermined):
         return contrasts
-    test = welch(contrasts, alpha)
+    return estimate_of(contrasts, welch(contrasts, alpha))
+
+
+def estimate_of(contrasts: Contrasts, test: WelchTests) -> Estimate:
+    """The first comparison's difference and test as scalars."""
     return Estimate(
         float(contrasts.difference[0]),
         float(test.ci_lower[0]),
