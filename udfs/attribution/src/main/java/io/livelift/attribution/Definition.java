@@ -14,12 +14,17 @@ public final class Definition {
     /** Value ordinal of a dimension that the attributes lack: no slot. */
     static final int ABSENT = -1;
 
+    /** The {@code endedAtMs} of a version that ends nothing. */
+    public static final long NEVER = Long.MAX_VALUE;
+
     private final String tenantId;
     private final String experimentId;
     private final int configVersion;
     private final long appendTimeMs;
     private final long cohortMs;
     private final long prePeriodMs;
+    private final long endedAtMs;
+    private final long longestWindowMs;
     private final Utf8[] variants;
     private final Metric[] metrics;
     private final Utf8[] dimensions;
@@ -29,6 +34,7 @@ public final class Definition {
     /**
      * @param segments listed values by dimension
      * @param prePeriodMs 0 for no covariate
+     * @param endedAtMs from when on this version ends the experiment; {@link #NEVER} for a version that ends nothing
      * @param appendTimeMs the definition's Kafka timestamp
      */
     public Definition(
@@ -40,6 +46,7 @@ public final class Definition {
             List<String> variants,
             Map<String, List<String>> segments,
             List<Metric> metrics,
+            long endedAtMs,
             long appendTimeMs) {
         this.tenantId = tenantId;
         this.experimentId = experimentId;
@@ -47,6 +54,8 @@ public final class Definition {
         this.appendTimeMs = appendTimeMs;
         this.cohortMs = cohortMs;
         this.prePeriodMs = prePeriodMs;
+        this.endedAtMs = endedAtMs;
+        this.longestWindowMs = longestWindowMs(metrics);
         this.variants = sorted(variants);
         this.metrics = metrics.toArray(new Metric[0]);
         Arrays.sort(this.metrics, (a, b) -> a.id().compareTo(b.id()));
@@ -61,6 +70,14 @@ public final class Definition {
             }
             this.segments[i][values[i].length] = dimensions[i] + "=__other__";
         }
+    }
+
+    private static long longestWindowMs(List<Metric> metrics) {
+        return metrics.stream()
+                .mapToLong(Metric::windowEndMs)
+                .filter(end -> end != Long.MAX_VALUE)
+                .max()
+                .orElse(0);
     }
 
     private static Utf8[] sorted(List<String> strings) {
@@ -91,6 +108,16 @@ public final class Definition {
     /** Length of the time before the exposure that x and e are taken from; 0 for no covariate. */
     public long prePeriodMs() {
         return prePeriodMs;
+    }
+
+    /** The version's {@code ended_at}, or {@link #NEVER}. */
+    public long endedAtMs() {
+        return endedAtMs;
+    }
+
+    /** The latest end of a metric's window after the exposure; metrics without an end do not count. */
+    long longestWindowMs() {
+        return longestWindowMs;
     }
 
     public String variant(int ordinal) {

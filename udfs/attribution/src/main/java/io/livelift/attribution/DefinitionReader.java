@@ -53,6 +53,7 @@ public final class DefinitionReader {
                 variants,
                 segments,
                 metrics,
+                absent(node, "ended_at") ? Definition.NEVER : (long) number(node, "ended_at"),
                 appendTimeMs);
     }
 

@@ -11,7 +11,8 @@ public enum Reason {
     TOO_LATE,
     DUPLICATE,
     UNKNOWN_DEFINITION,
-    UNKNOWN_VARIANT;
+    UNKNOWN_VARIANT,
+    ENDED;
 
     private final String wireName = name().toLowerCase(Locale.ROOT);
 

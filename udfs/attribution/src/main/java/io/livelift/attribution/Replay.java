@@ -60,15 +60,31 @@ public final class Replay {
         }
     }
 
-    private static final class Unit {
+    private static final class Unit implements Pages {
         final String tenantId;
         final byte[] key;
         byte[] state;
+        final Map<Integer, byte[]> pages = new HashMap<>();
         long wakeAtMs = Long.MAX_VALUE;
 
         Unit(String tenantId, byte[] key) {
             this.tenantId = tenantId;
             this.key = key;
+        }
+
+        @Override
+        public byte[] get(int page) {
+            return pages.get(page);
+        }
+
+        @Override
+        public void put(int page, byte[] bytes) {
+            pages.put(page, bytes);
+        }
+
+        @Override
+        public void remove(int page) {
+            pages.remove(page);
         }
     }
 
@@ -76,7 +92,7 @@ public final class Replay {
     private static final class History {
         private final JsonNode given;
         private final Rules rules;
-        private final Map<String, Definition> definitions = new HashMap<>();
+        private final DefinitionCatalog definitions = new DefinitionCatalog();
         private final Map<String, Unit> units = new HashMap<>();
         private final ReplayedSlots slots = new ReplayedSlots(JSON);
         private final LogRecord record = new LogRecord();
@@ -90,6 +106,7 @@ public final class Replay {
                     settings.required("horizon_ms").longValue(),
                     settings.required("future_ms").longValue(),
                     settings.required("retention_ms").longValue(),
+                    settings.required("max_skew_ms").longValue(),
                     settings.required("region").textValue());
         }
 
@@ -116,11 +133,7 @@ public final class Replay {
         }
 
         private void startEngine() {
-            engine = new UnitEngine(rules, this::find, new EventDecoder(this::schema), slots);
-        }
-
-        private Definition find(String tenantId, String experimentId, int configVersion) {
-            return definitions.get(tenantId + "/" + experimentId + "/" + configVersion);
+            engine = new UnitEngine(rules, definitions, new EventDecoder(this::schema), slots);
         }
 
         private String schema(int id) {
@@ -133,9 +146,8 @@ public final class Replay {
         }
 
         private void learn(JsonNode step) {
-            Definition definition = DefinitionReader.read(
-                    step.required("definition"), step.required("append_time").longValue());
-            definitions.putIfAbsent(definition.toString(), definition);
+            definitions.add(DefinitionReader.read(
+                    step.required("definition"), step.required("append_time").longValue()));
         }
 
         private void apply(JsonNode step) throws IOException {
@@ -151,7 +163,7 @@ public final class Replay {
             lastAppendTimeMs = Math.max(lastAppendTimeMs, record.appendTimeMs);
             slots.tenantId = record.tenantId;
             Unit unit = units.computeIfAbsent(name(record), name -> new Unit(record.tenantId, record.key));
-            unit.state = engine.onRecord(unit.state, record);
+            unit.state = engine.onRecord(unit.state, unit, record);
             unit.wakeAtMs = engine.wakeAtMs();
         }
 
@@ -164,7 +176,7 @@ public final class Replay {
             for (Unit unit : units.values()) {
                 while (unit.wakeAtMs <= nowMs) {
                     slots.tenantId = unit.tenantId;
-                    unit.state = engine.onTimer(unit.state, unit.tenantId, unit.key, nowMs);
+                    unit.state = engine.onTimer(unit.state, unit, unit.tenantId, unit.key, nowMs);
                     unit.wakeAtMs = engine.wakeAtMs();
                 }
             }

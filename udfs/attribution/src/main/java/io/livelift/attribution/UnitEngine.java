@@ -48,11 +48,12 @@ public final class UnitEngine {
      * Applies one record.
      *
      * @param state what the last call for this unit returned, null at the beginning; never modified
+     * @param pages the unit's own
      * @return the unit's new state; the same array if nothing changed; null if nothing is to be kept
      * @throws IllegalStateException if the state was written by a later version of the engine or is damaged, or if a
      *     definition that the unit was counted under is no longer in the book
      */
-    public byte[] onRecord(byte[] state, LogRecord record) {
+    public byte[] onRecord(byte[] state, Pages pages, LogRecord record) {
         unit.load(state, record.appendTimeMs);
         decideWaiting(record.tenantId, record.key, NOT_BY_TIME);
         if (passesChecks(record)) {
@@ -71,7 +72,7 @@ public final class UnitEngine {
      *
      * @return and fails as {@link #onRecord}
      */
-    public byte[] onTimer(byte[] state, String tenantId, byte[] unitKey, long nowMs) {
+    public byte[] onTimer(byte[] state, Pages pages, String tenantId, byte[] unitKey, long nowMs) {
         unit.load(state, nowMs);
         decideWaiting(tenantId, unitKey, nowMs);
         return finish(nowMs);

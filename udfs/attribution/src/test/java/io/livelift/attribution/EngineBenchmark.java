@@ -25,25 +25,24 @@ public final class EngineBenchmark {
         int eventsPerUnit = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 20;
         int experiments = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 5;
         int events = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 1_000_000;
-        Map<String, Definition> definitions = new TreeMap<>();
+        DefinitionCatalog definitions = new DefinitionCatalog();
         for (int i = 0; i < experiments; i++) {
-            Definition definition = definition("experiment-" + i);
-            definitions.put(definition.experimentId(), definition);
+            definitions.add(definition("experiment-" + i));
         }
         int units = Math.max(1, events / eventsPerUnit);
         List<LogRecord> records = records(events, units, experiments);
         for (int round = 1; round <= 5; round++) {
             Counted counted = new Counted();
             UnitEngine engine = new UnitEngine(
-                    new Rules(7 * DAY, 600_000, 28 * DAY, "local"),
-                    (tenant, experiment, version) -> definitions.get(experiment),
+                    new Rules(7 * DAY, 600_000, 28 * DAY, DAY, "local"),
+                    definitions,
                     new EventDecoder(Events::schema),
                     counted);
             byte[][] states = new byte[units][];
             long start = System.nanoTime();
             for (LogRecord record : records) {
                 int unit = (int) record.offset;
-                states[unit] = engine.onRecord(states[unit], record);
+                states[unit] = engine.onRecord(states[unit], null, record);
             }
             double seconds = (System.nanoTime() - start) / 1e9;
             long bytes = 0;
@@ -84,6 +83,7 @@ public final class EngineBenchmark {
                                 Long.MAX_VALUE,
                                 0,
                                 Long.MAX_VALUE)),
+                Definition.NEVER,
                 BEGINNING - DAY);
     }
 

@@ -190,7 +190,16 @@ class UnitEngineTest {
         segments.put("device", List.of("phone"));
         segments.put("plan", List.of("free"));
         story.define(new Definition(
-                "acme", "button", 1, HOUR, 0, List.of("A", "B"), segments, List.of(mean("revenue")), BEGINNING - DAY));
+                "acme",
+                "button",
+                1,
+                HOUR,
+                0,
+                List.of("A", "B"),
+                segments,
+                List.of(mean("revenue")),
+                Definition.NEVER,
+                BEGINNING - DAY));
         GenericData.Record event = Events.assignment(UNIT, "a", "button", 1, "A", BEGINNING);
         event.put("attributes", Map.of("country", "DE", "device", "fridge", "undeclared", "x"));
         story.assigned(event, BEGINNING).outcome("revenue", 1, ONE_HOUR_LATER);
@@ -267,6 +276,7 @@ class UnitEngineTest {
                     List.of("A", "B"),
                     new TreeMap<>(),
                     List.of(mean("revenue"), mean("clicks"), mean("visits")),
+                    Definition.NEVER,
                     BEGINNING - DAY));
         }
         for (int i = 0; i < 15; i++) {
@@ -304,6 +314,7 @@ class UnitEngineTest {
                 List.of("A", "B"),
                 segments,
                 List.of(mean("revenue"), ratio, share),
+                Definition.NEVER,
                 BEGINNING - DAY));
         GenericData.Record exposure =
                 Events.assignment(UNIT, "0b9b5c1e-98a4-4e0f-8e4a-0d4f0f6c2a11", "button", 1, "A", BEGINNING);

@@ -6,7 +6,6 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -22,18 +21,19 @@ final class UnitStory implements Output {
     /** A full hour and not a full day. */
     static final long BEGINNING = 20_000 * DAY + 5 * HOUR;
 
-    static final Rules RULES = new Rules(7 * DAY, 10 * MINUTE, 28 * DAY, "local");
+    static final Rules RULES = new Rules(7 * DAY, 10 * MINUTE, 28 * DAY, DAY, "local");
     static final String UNIT = "user-1";
 
     final List<String> refused = new ArrayList<>();
     final List<LogRecord> refusedRecords = new ArrayList<>();
+    final CountingPages pages = new CountingPages();
     byte[] state;
     int rows;
 
-    private final Map<String, Definition> definitions = new HashMap<>();
+    private final DefinitionCatalog definitions = new DefinitionCatalog();
     private final UnitEngine engine = new UnitEngine(
             RULES,
-            (tenant, experiment, version) -> definitions.get(tenant + "/" + experiment + "/" + version),
+            definitions,
             new EventDecoder(Events::schema),
             this);
     private final Map<String, Long> units = new TreeMap<>();
@@ -44,7 +44,7 @@ final class UnitStory implements Output {
     // ---- what happens
 
     UnitStory define(Definition definition) {
-        definitions.put(definition.toString(), definition);
+        definitions.add(definition);
         return this;
     }
 
@@ -63,6 +63,7 @@ final class UnitStory implements Output {
                 List.of("A", "B"),
                 new TreeMap<>(),
                 List.of(metrics),
+                Definition.NEVER,
                 appendTimeMs);
     }
 
@@ -101,12 +102,12 @@ final class UnitStory implements Output {
         record.partition = 3;
         record.offset = offset++;
         record.appendTimeMs = appendTimeMs;
-        state = engine.onRecord(state, record);
+        state = engine.onRecord(state, pages, record);
         return this;
     }
 
     UnitStory wokenAt(long nowMs) {
-        state = engine.onTimer(state, "acme", UNIT.getBytes(StandardCharsets.UTF_8), nowMs);
+        state = engine.onTimer(state, pages, "acme", UNIT.getBytes(StandardCharsets.UTF_8), nowMs);
         return this;
     }
 

@@ -2,6 +2,7 @@ package io.livelift.attribution.flink;
 
 import io.livelift.attribution.EventDecoder;
 import io.livelift.attribution.LogRecord;
+import io.livelift.attribution.Pages;
 import io.livelift.attribution.Reason;
 import io.livelift.attribution.UnitEngine;
 import java.nio.charset.StandardCharsets;
@@ -44,6 +45,24 @@ public final class Attribute extends ProcessTableFunction<RowData> {
     private static final int TENANT_ID = 2;
     private static final int UNIT_KEY = 3;
 
+    /** What the engine is given until Flink keeps pages for it. */
+    private static final Pages NO_PAGES = new Pages() {
+        @Override
+        public byte[] get(int page) {
+            return null;
+        }
+
+        @Override
+        public void put(int page, byte[] bytes) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public void remove(int page) {
+            throw new UnsupportedOperationException();
+        }
+    };
+
     private transient DeltaRows output;
     private transient UnitEngine engine;
     private transient DefinitionsFollower definitions;
@@ -81,7 +100,7 @@ public final class Attribute extends ProcessTableFunction<RowData> {
             output.rejected(Reason.MISMATCH, "the topic is no tenant's", record);
             return;
         }
-        byte[] unit = engine.onRecord((byte[]) state.getField(UNIT), record);
+        byte[] unit = engine.onRecord((byte[]) state.getField(UNIT), NO_PAGES, record);
         keep(context, state, unit, topic.tenantId(), record.key);
     }
 
@@ -96,7 +115,7 @@ public final class Attribute extends ProcessTableFunction<RowData> {
         long nowMs = time.currentWatermark();
         definitions.catchUp(nowMs);
         forgetTimer(state);
-        keep(context, state, engine.onTimer(unit, tenantId, unitKey, nowMs), tenantId, unitKey);
+        keep(context, state, engine.onTimer(unit, NO_PAGES, tenantId, unitKey, nowMs), tenantId, unitKey);
     }
 
     private void keep(Context context, Row state, byte[] unit, String tenantId, byte[] unitKey) {

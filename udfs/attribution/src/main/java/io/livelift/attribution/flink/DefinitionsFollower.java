@@ -2,14 +2,15 @@ package io.livelift.attribution.flink;
 
 import io.livelift.attribution.Definition;
 import io.livelift.attribution.DefinitionBook;
+import io.livelift.attribution.DefinitionCatalog;
 import io.livelift.attribution.DefinitionReader;
+import io.livelift.attribution.Endings;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import javax.management.JMException;
 import javax.management.ObjectName;
@@ -45,7 +46,7 @@ final class DefinitionsFollower implements DefinitionBook {
     /** So often at most an unknown definition makes a task look, or a flood of such records would do nothing else. */
     private static final long LOOK_NANOS = Duration.ofMillis(20).toNanos();
 
-    private final Map<String, Definition> definitions = new ConcurrentHashMap<>();
+    private final DefinitionCatalog definitions = new DefinitionCatalog();
     private final ReentrantLock reading = new ReentrantLock();
     private final Consumer<byte[], byte[]> consumer;
     private final List<TopicPartition> partitions;
@@ -117,12 +118,16 @@ final class DefinitionsFollower implements DefinitionBook {
 
     @Override
     public Definition find(String tenantId, String experimentId, int configVersion) {
-        String key = key(tenantId, experimentId, configVersion);
-        Definition definition = definitions.get(key);
+        Definition definition = definitions.find(tenantId, experimentId, configVersion);
         if (definition != null || !look()) {
             return definition;
         }
-        return definitions.get(key);
+        return definitions.find(tenantId, experimentId, configVersion);
+    }
+
+    @Override
+    public Endings endings(String tenantId, String experimentId) {
+        return definitions.endings(tenantId, experimentId);
     }
 
     /**
@@ -131,7 +136,8 @@ final class DefinitionsFollower implements DefinitionBook {
      *
      * @throws RuntimeException if the broker cannot be reached for 30 s
      */
-    void catchUp(long appendTimeMs) {
+    @Override
+    public void catchUp(long appendTimeMs) {
         reading.lock();
         try {
             if (appendTimeMs > caughtUpTo) {
@@ -181,7 +187,7 @@ final class DefinitionsFollower implements DefinitionBook {
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(patience)) {
             try {
                 if (record.value() != null) {
-                    add(DefinitionReader.read(record.value(), record.timestamp()));
+                    definitions.add(DefinitionReader.read(record.value(), record.timestamp()));
                 }
             } catch (RuntimeException e) {
                 LOG.error(
@@ -192,16 +198,5 @@ final class DefinitionsFollower implements DefinitionBook {
                         e);
             }
         }
-    }
-
-    private void add(Definition definition) {
-        String key = key(definition.tenantId(), definition.experimentId(), definition.configVersion());
-        // The first of its key stands: the content never changes, but a later copy has a later append time.
-        definitions.putIfAbsent(key, definition);
-    }
-
-    /** Unambiguous because a tenant's id holds no slash and a version is digits only. */
-    private static String key(String tenantId, String experimentId, int configVersion) {
-        return tenantId + "/" + configVersion + "/" + experimentId;
     }
 }

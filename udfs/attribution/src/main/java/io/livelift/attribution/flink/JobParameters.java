@@ -21,6 +21,7 @@ record JobParameters(String bootstrap, String definitionsTopic, String registryU
                         number(context, "horizon_ms"),
                         number(context, "future_ms"),
                         number(context, "retention_ms"),
+                        number(context, "max_skew_ms"),
                         text(context, "region")));
     }
 

@@ -1,0 +1,6 @@
+package io.livelift.attribution;
+
+/** The columns of the ledger. */
+final class Ledger {
+    private Ledger() {}
+}
