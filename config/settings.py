@@ -26,14 +26,17 @@ CONFIG_VARIABLE = "LIVELIFT_CONFIG"
 
 DAY_MS = 86_400_000
 
+GREATEST_EPOCH = 2047
+"""Of the rebuild epochs, which stand above 52 bits of microseconds in a row's version."""
+
 
 class SettingsError(Exception):
     """A setting is missing, unknown or of the wrong type; the message is one line that names it."""
 
 
-def at_least(minimum: int, default: int) -> Any:
-    """A whole number with a default, refused below ``minimum``."""
-    return field(default=default, metadata={"minimum": minimum})
+def at_least(minimum: int, default: int, *, maximum: int | None = None) -> Any:
+    """A whole number with a default, refused below ``minimum`` and above ``maximum``."""
+    return field(default=default, metadata={"minimum": minimum, "maximum": maximum})
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,18 @@ class ClickHouse:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The rules' times, which the state of the attribution job depends on."""
+    """The rules' times, which the state of the attribution job depends on, and how the job runs."""
 
     horizon_ms: int = at_least(1, 7 * DAY_MS)
     future_ms: int = at_least(0, 10 * 60_000)
     retention_ms: int = at_least(1, 28 * DAY_MS)
-    epoch: int = at_least(0, 0)
+    """Not less than the horizon."""
+    max_skew_ms: int = at_least(0, DAY_MS)
+    """How far one topic may be read behind another; what is settled is forgotten so much later."""
+    rejected_percent_limit: int = at_least(0, 5, maximum=100)
+    """A tenant with a greater share of refused records is reported."""
+    epoch: int = at_least(0, 0, maximum=GREATEST_EPOCH)
+    """Rebuild epoch that the lane for everyone begins with."""
     mini_batch_ms: int = at_least(1, 500)
     idle_timeout_ms: int = at_least(1, 1000)
 
@@ -167,6 +176,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     source = _Source(_shown(path), _read(path), dict(environ))
     source.refuse_unknown()
     settings: Settings = source.build(Settings, ())
+    _refuse_contradictions(_shown(path), settings.attribution)
     return _resolved(settings)
 
 
@@ -183,6 +193,14 @@ def port_of(url: str) -> int:
     if port is None:
         raise SettingsError(f"{url!r} names no port")
     return port
+
+
+def _refuse_contradictions(name: str, rules: Attribution) -> None:
+    if rules.retention_ms < rules.horizon_ms:
+        raise SettingsError(
+            f"{name}: attribution.retention_ms must be at least attribution.horizon_ms, "
+            f"not {rules.retention_ms} with {rules.horizon_ms}"
+        )
 
 
 def _resolved(settings: Settings) -> Settings:
@@ -320,13 +338,13 @@ def _checked(where: str, raw: Any, hint: Any, each: Field[Any], *, is_text: bool
             raise SettingsError(f"{where} must be one of {', '.join(get_args(hint))}, not {raw!r}")
         return raw
     if hint is int:
-        return _whole(where, raw, each.metadata.get("minimum"), is_text=is_text)
+        return _whole(where, raw, each.metadata, is_text=is_text)
     if not isinstance(raw, str):
         raise SettingsError(f"{where} must be text, not {raw!r}")
     return hint(raw)
 
 
-def _whole(where: str, raw: Any, minimum: int | None, *, is_text: bool) -> int:
+def _whole(where: str, raw: Any, bounds: Mapping[Any, Any], *, is_text: bool) -> int:
     number = raw
     if is_text:
         try:
@@ -335,8 +353,11 @@ def _whole(where: str, raw: Any, minimum: int | None, *, is_text: bool) -> int:
             number = None
     if not isinstance(number, int) or isinstance(number, bool):
         raise SettingsError(f"{where} must be a whole number, not {raw!r}")
+    minimum, maximum = bounds.get("minimum"), bounds.get("maximum")
     if minimum is not None and number < minimum:
         raise SettingsError(f"{where} must be at least {minimum}, not {number}")
+    if maximum is not None and number > maximum:
+        raise SettingsError(f"{where} must be at most {maximum}, not {number}")
     return number
 
 

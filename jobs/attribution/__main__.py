@@ -1,4 +1,4 @@
-"""``python -m jobs.attribution [--restore URI | --plan]``: submits the job, prints its id and ends."""
+"""``python -m jobs.attribution``: submits the job for one lane, prints its id and ends."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pyflink.table import EnvironmentSettings, TableEnvironment
 
 from config.settings import Settings, load
 from jobs.attribution import pipeline
+from jobs.attribution.lane import Lane
 from jobs.wiring.flink import configuration
 
 
-def environment(settings: Settings, restore: str | None = None) -> TableEnvironment:
+def environment(settings: Settings, lane: Lane, restore: str | None = None) -> TableEnvironment:
     """A planner with the job's options, connected to the cluster of the settings."""
     running = configuration(
-        settings, pipeline.NAME, restore=restore, parameters=pipeline.parameters(settings)
+        settings, lane.name, restore=restore, parameters=pipeline.parameters(settings, lane)
     )
     for key, value in pipeline.options(settings).items():
         running.set_string(key, value)
@@ -24,18 +25,31 @@ def environment(settings: Settings, restore: str | None = None) -> TableEnvironm
 
 
 def main() -> None:
-    """Submit the job that the settings of the environment describe."""
+    """Submit the job that the settings of the environment and the arguments describe."""
+    settings = load()
     parser = argparse.ArgumentParser(prog="python -m jobs.attribution", description=__doc__)
+    parser.add_argument("--tenant", metavar="ID", default="", help="only this tenant's topics")
+    parser.add_argument("--experiment", metavar="ID", default="", help="only this experiment of the tenant")
+    parser.add_argument(
+        "--epoch",
+        metavar="N",
+        type=int,
+        default=settings.attribution.epoch,
+        help="rebuild epoch of what it writes (default: the settings')",
+    )
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--restore", metavar="URI", help="savepoint or retained checkpoint to begin from")
     either.add_argument("--plan", action="store_true", help="print the compiled plan and submit nothing")
     arguments = parser.parse_args()
-    settings = load()
-    tables = environment(settings, arguments.restore)
+    try:
+        lane = Lane(arguments.tenant, arguments.experiment, arguments.epoch)
+    except ValueError as error:
+        parser.error(str(error))
+    tables = environment(settings, lane, arguments.restore)
     if arguments.plan:
-        print(pipeline.compiled(pipeline.attribution(tables, settings)), end="")
+        print(pipeline.compiled(pipeline.attribution(tables, settings, lane)), end="")
     else:
-        print(pipeline.submit(tables, settings))
+        print(pipeline.submit(tables, settings, lane))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The attribution job: records of all tenants in, slots and refused records out.
+"""The attribution job: records of all tenants in, slots, counts and refused records out.
 
 received ── records ── attribute (by tenant and unit) ── deltas ─┬─ sums per slot ── slots
+                                                                 ├─ sums per minute ── counts
                                                                  └─ rejected
 """
 
@@ -13,10 +14,10 @@ from typing import Any
 
 from pyflink.table import StatementSet, TableEnvironment
 
-from config.settings import Settings
+from config.settings import DAY_MS, Settings
+from jobs.attribution.lane import Lane
 from jobs.wiring import kafka, rejected
 
-NAME = "livelift-attribution"
 FOLDER = Path(__file__).parent
 
 FUNCTIONS = {
@@ -42,36 +43,57 @@ def options(settings: Settings) -> dict[str, str]:
     }
 
 
-def parameters(settings: Settings) -> dict[str, str]:
-    """What the Java functions ask for (``JobParameters.java``)."""
-    values = {
-        "bootstrap": settings.kafka.bootstrap,
-        "definitions_topic": kafka.DEFINITIONS_TOPIC,
-        "registry_url": settings.registry.url,
-        "region": settings.region,
-        "epoch": settings.attribution.epoch,
-        "horizon_ms": settings.attribution.horizon_ms,
-        "future_ms": settings.attribution.future_ms,
-        "retention_ms": settings.attribution.retention_ms,
+def rules(settings: Settings) -> dict[str, str]:
+    """The settings that decide what is counted: a job that takes over state must have the same ones."""
+    of = settings.attribution
+    return {
+        "livelift.region": settings.region,
+        "livelift.horizon_ms": str(of.horizon_ms),
+        "livelift.future_ms": str(of.future_ms),
+        "livelift.retention_ms": str(of.retention_ms),
     }
-    return {f"livelift.{name}": str(value) for name, value in values.items()}
 
 
-def attribution(tables: TableEnvironment, settings: Settings) -> StatementSet:
+def parameters(settings: Settings, lane: Lane) -> dict[str, str]:
+    """What the Java functions ask for (``JobParameters.java``)."""
+    return {
+        "livelift.bootstrap": settings.kafka.bootstrap,
+        "livelift.definitions_topic": kafka.DEFINITIONS_TOPIC,
+        "livelift.registry_url": settings.registry.url,
+        "livelift.max_skew_ms": str(settings.attribution.max_skew_ms),
+        "livelift.rejected_percent_limit": str(settings.attribution.rejected_percent_limit),
+        **rules(settings),
+        **lane.parameters,
+    }
+
+
+def counts_ttl_ms(settings: Settings) -> int:
+    """How long after its last change a minute's sums are kept: nothing may come for them then.
+
+    A record can change what became of it until its retention has passed and the exposure that claimed it is
+    final, two horizons later; the rest is for a job that stood still, because Flink's clock goes on.
+    """
+    of = settings.attribution
+    return max(60 * DAY_MS, of.retention_ms + 2 * of.horizon_ms + 18 * DAY_MS)
+
+
+def attribution(tables: TableEnvironment, settings: Settings, lane: Lane) -> StatementSet:
     """The whole job, declared in an environment that has ``options``."""
     for name, java_class in FUNCTIONS.items():
         tables.execute_sql(f"CREATE TEMPORARY FUNCTION {name} AS '{JAVA_PACKAGE}.{java_class}'")
     for ends in (
-        kafka.received(settings),
+        kafka.received(settings, group=lane.name, topics=lane.topic_pattern),
         kafka.slots_written(settings),
+        kafka.counts_written(settings),
         rejected.rejected_written(settings),
     ):
         tables.execute_sql(ends)
-    _view(tables, "records")
-    _view(tables, "deltas")
+    for view in ("records", "deltas"):
+        # From a query, not a statement: Flink 2.3.0 cannot read back its own text of a named argument.
+        tables.create_temporary_view(view, tables.sql_query(_sql(view, settings)))
     statements = tables.create_statement_set()
-    statements.add_insert_sql(_sql("slots"))
-    statements.add_insert_sql(_sql("rejected"))
+    for insert in ("slots", "counts", "rejected"):
+        statements.add_insert_sql(_sql(insert, settings))
     return statements
 
 
@@ -90,12 +112,12 @@ def compiled(statements: StatementSet) -> str:
     return json.dumps(plan, indent=2) + "\n"
 
 
-def submit(tables: TableEnvironment, settings: Settings) -> str:
+def submit(tables: TableEnvironment, settings: Settings, lane: Lane) -> str:
     """Start the job and return its id.
 
     The compiled plan is what runs: the state's names are the plan's, so a new start finds its state again.
     """
-    plan = compiled(attribution(tables, settings))
+    plan = compiled(attribution(tables, settings, lane))
     with NamedTemporaryFile("w", suffix=".json") as file:
         file.write(plan)
         file.flush()
@@ -105,11 +127,6 @@ def submit(tables: TableEnvironment, settings: Settings) -> str:
     return str(client.get_job_id())
 
 
-def _view(tables: TableEnvironment, name: str) -> None:
-    # From a query and not from a statement: Flink 2.3.0 cannot read back its own text of a named argument.
-    tables.create_temporary_view(name, tables.sql_query(_sql(name)))
-
-
-def _sql(name: str) -> str:
+def _sql(name: str, settings: Settings) -> str:
     text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-    return text.format(heartbeat_topic=kafka.HEARTBEAT_TOPIC)
+    return text.format(heartbeat_topic=kafka.HEARTBEAT_TOPIC, counts_ttl_ms=counts_ttl_ms(settings))

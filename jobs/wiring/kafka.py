@@ -8,19 +8,21 @@ from config.settings import Settings
 from schemas import avro_text
 
 ATTRIBUTION_GROUP = "livelift-attribution"
-"""Consumer group of the attribution job: what lies before its committed offsets is in the slots topic."""
+"""Consumer group of the attribution job that serves everyone, at epoch 0: what lies before its committed
+offsets is in the slots topic. Other lanes have groups of their own (``jobs/attribution/lane.py``)."""
 
 SCORECARD_GROUP = "livelift-scorecard"
 
 SLOTS_TOPIC = "livelift-internal.slots"
+COUNTS_TOPIC = "livelift-internal.counts"
 DEFINITIONS_TOPIC = "livelift-internal.definitions"
 HEARTBEAT_TOPIC = "livelift-internal.heartbeat"
 
-RECEIVED_TOPICS = r"(livelift\.[a-z0-9-]{1,40}\.(assignments|outcomes))|(livelift-internal\.heartbeat)"
-"""Every tenant's topics, and the heartbeat, which moves time while they are silent."""
+ANY_TENANT = "[a-z0-9-]{1,40}"
 
 SLOT_KEY = (
     ("kind", "STRING"),
+    ("epoch", "INT"),
     ("tenant_id", "STRING"),
     ("experiment_id", "STRING"),
     ("config_version", "INT"),
@@ -38,12 +40,23 @@ SLOT_VALUE = (
     ("updates", "BIGINT"),
     ("version", "BIGINT"),
 )
+"""Slots and counts have one key and one value: what they count is in the kind."""
 
 
-def received(settings: Settings) -> str:
-    """``received``: the raw records of all tenants from the beginning, of topics yet to come too.
+def received_topics(tenant_id: str = "") -> str:
+    """The pattern of a tenant's topics, or of everyone's, and of the heartbeat, which moves time while they
+    are silent."""
+    return rf"(livelift\.{tenant_id or ANY_TENANT}\.(assignments|outcomes))|(livelift-internal\.heartbeat)"
+
+
+def received(settings: Settings, *, group: str, topics: str) -> str:
+    """``received``: the raw records from the beginning, of topics yet to come too.
 
     Time is append time. A partition without records for ``idle_timeout_ms`` does not hold it back.
+
+    Args:
+        group: Consumer group that shows how far the job has come.
+        topics: Pattern of the topics' names.
     """
     columns = """
         unit_key BYTES,
@@ -55,11 +68,11 @@ def received(settings: Settings) -> str:
         WATERMARK FOR append_time AS append_time"""
     options = {
         "connector": "kafka",
-        "topic-pattern": RECEIVED_TOPICS,
+        "topic-pattern": topics,
         "scan.topic-partition-discovery.interval": "5 s",
         "scan.startup.mode": "earliest-offset",
         "scan.watermark.idle-timeout": f"{settings.attribution.idle_timeout_ms} ms",
-        "properties.group.id": ATTRIBUTION_GROUP,
+        "properties.group.id": group,
         "key.format": "raw",
         "key.fields": "unit_key",
         "value.format": "raw",
@@ -70,26 +83,22 @@ def received(settings: Settings) -> str:
 
 def slots_written(settings: Settings) -> str:
     """``slots`` to write: the newest content of each slot replaces the one before."""
-    keys = ", ".join(name for name, _ in SLOT_KEY)
-    columns = f"{_slot_columns()}, PRIMARY KEY ({keys}) NOT ENFORCED"
-    options = {"connector": "upsert-kafka", "topic": SLOTS_TOPIC, "key.format": "json"}
-    return table("slots", columns, _kafka(settings) | options | _value_avro(settings, "Slot"))
+    return _upserts(settings, "slots", SLOTS_TOPIC)
 
 
 def slots_read(settings: Settings) -> str:
-    """``slots`` to read: every record of the slots topic from its beginning, and where in its log it was."""
-    columns = f"""{_slot_columns()},
-        source_partition INT NOT NULL METADATA FROM 'partition' VIRTUAL,
-        source_offset BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL"""
-    options = {
-        "connector": "kafka",
-        "topic": SLOTS_TOPIC,
-        "scan.startup.mode": "earliest-offset",
-        "properties.group.id": SCORECARD_GROUP,
-        "key.format": "json",
-        "key.fields": ";".join(name for name, _ in SLOT_KEY),
-    }
-    return table("slots", columns, _kafka(settings) | options | _value_avro(settings, "Slot"))
+    """``slots`` to read: every record of the slots topic from its beginning, and where it was."""
+    return _records(settings, "slots", SLOTS_TOPIC)
+
+
+def counts_written(settings: Settings) -> str:
+    """``counts`` to write: ledger and activity by minutes, each row the newest content of its key."""
+    return _upserts(settings, "counts", COUNTS_TOPIC)
+
+
+def counts_read(settings: Settings) -> str:
+    """``counts`` to read: every record of the counts topic from its beginning, and where it was."""
+    return _records(settings, "counts", COUNTS_TOPIC)
 
 
 def definitions_read(settings: Settings) -> str:
@@ -113,6 +122,28 @@ def table(name: str, columns: str, options: Mapping[str, str]) -> str:
 def avro(settings: Settings, record: str) -> dict[str, str]:
     """The options of a format for an Avro record of ``schemas/avro``, known to the registry by its name."""
     return {"url": settings.registry.url, "subject": record, "schema": avro_text(record)}
+
+
+def _upserts(settings: Settings, name: str, topic: str) -> str:
+    keys = ", ".join(key for key, _ in SLOT_KEY)
+    columns = f"{_slot_columns()}, PRIMARY KEY ({keys}) NOT ENFORCED"
+    options = {"connector": "upsert-kafka", "topic": topic, "key.format": "json"}
+    return table(name, columns, _kafka(settings) | options | _value_avro(settings, "Slot"))
+
+
+def _records(settings: Settings, name: str, topic: str) -> str:
+    columns = f"""{_slot_columns()},
+        source_partition INT NOT NULL METADATA FROM 'partition' VIRTUAL,
+        source_offset BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL"""
+    options = {
+        "connector": "kafka",
+        "topic": topic,
+        "scan.startup.mode": "earliest-offset",
+        "properties.group.id": SCORECARD_GROUP,
+        "key.format": "json",
+        "key.fields": ";".join(key for key, _ in SLOT_KEY),
+    }
+    return table(name, columns, _kafka(settings) | options | _value_avro(settings, "Slot"))
 
 
 def _kafka(settings: Settings) -> dict[str, str]:

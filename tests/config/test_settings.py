@@ -83,12 +83,24 @@ def test_a_misspelt_variable_is_named(settings_file: Path) -> None:
         ("attribution: {horizon_ms: soon}", "attribution.horizon_ms must be a whole number, not 'soon'"),
         ("attribution: {horizon_ms: true}", "attribution.horizon_ms must be a whole number, not True"),
         ("attribution: {horizon_ms: 0}", "attribution.horizon_ms must be at least 1, not 0"),
+        ("attribution: {epoch: 2048}", "attribution.epoch must be at most 2047, not 2048"),
+        (
+            "attribution: {rejected_percent_limit: 101}",
+            "attribution.rejected_percent_limit must be at most 100, not 101",
+        ),
         ("- kafka", "must be a mapping of sections"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named(settings_file: Path, text: str, said: str) -> None:
     start = REQUIRED if not text.startswith(("flink", "-")) else ""
     assert refusal(settings_file, start + text) == said
+
+
+def test_outcomes_cannot_be_forgotten_before_an_exposure_they_wait_for_is_too_late(
+    settings_file: Path,
+) -> None:
+    said = refusal(settings_file, REQUIRED + "attribution: {horizon_ms: 10, retention_ms: 9}")
+    assert said == "attribution.retention_ms must be at least attribution.horizon_ms, not 9 with 10"
 
 
 def test_a_choice_names_its_possibilities(settings_file: Path) -> None:

@@ -11,7 +11,9 @@ from infra.topics import TopicFile, TopicFileError, topic_files
 from schemas import AVRO_RECORDS, avro_text, json_schema
 
 TENANT_TOPICS = {"livelift.{tenant_id}.assignments", "livelift.{tenant_id}.outcomes"}
-INTERNAL_TOPICS = {f"livelift-internal.{name}" for name in ("definitions", "slots", "rejected", "heartbeat")}
+INTERNAL_TOPICS = {
+    f"livelift-internal.{name}" for name in ("counts", "definitions", "slots", "rejected", "heartbeat")
+}
 
 
 def test_there_is_a_file_for_every_topic() -> None:

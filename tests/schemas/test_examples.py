@@ -110,7 +110,10 @@ def from_hex(fields: dict[str, Any], *names: str) -> dict[str, Any]:
     return fields | {name: bytes.fromhex(fields[name]) for name in names if isinstance(fields[name], str)}
 
 
-@pytest.mark.parametrize("example", [each for each in examples("slot") if each.is_good], ids=str)
+SUMS = [*examples("slot"), *examples("counts")]
+
+
+@pytest.mark.parametrize("example", [each for each in SUMS if each.is_good], ids=str)
 def test_a_slot_is_the_same_after_the_wire(example: Example) -> None:
     fields = from_hex(example.content["value"], "sums")
     read = decode("Slot", encode("Slot", fields, 3), lambda _: own_schema("Slot"))
@@ -119,7 +122,7 @@ def test_a_slot_is_the_same_after_the_wire(example: Example) -> None:
     assert sums.encode(example.content["sums"]) == read["sums"]
 
 
-@pytest.mark.parametrize("example", [each for each in examples("slot") if not each.is_good], ids=str)
+@pytest.mark.parametrize("example", [each for each in SUMS if not each.is_good], ids=str)
 def test_a_bad_slot_is_refused(example: Example) -> None:
     fields = from_hex(example.content["value"], "sums")
     with pytest.raises(ValueError):

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from config.settings import Settings, load
+from infra.strict_yaml import read_documents
 from jobs.wiring import kafka
 from jobs.wiring.rejected import rejected_written
-from schemas import avro_text
+from schemas import FOLDER, avro_text
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def settings() -> Settings:
     ],
 )
 def test_topics_of_tenants_and_the_heartbeat_are_read(topic: str) -> None:
-    assert re.fullmatch(kafka.RECEIVED_TOPICS, topic)
+    assert re.fullmatch(kafka.received_topics(), topic)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,21 @@ def test_topics_of_tenants_and_the_heartbeat_are_read(topic: str) -> None:
     ],
 )
 def test_other_topics_are_not(topic: str) -> None:
-    assert not re.fullmatch(kafka.RECEIVED_TOPICS, topic)
+    assert not re.fullmatch(kafka.received_topics(), topic)
+
+
+def test_of_one_tenant_only_his_topics_and_the_heartbeat_are_read() -> None:
+    topics = kafka.received_topics("acme-2")
+    assert re.fullmatch(topics, "livelift.acme-2.outcomes")
+    assert re.fullmatch(topics, "livelift-internal.heartbeat")
+    assert not re.fullmatch(topics, "livelift.acme.outcomes")
+    assert not re.fullmatch(topics, "livelift.acme-22.outcomes")
+
+
+def test_the_group_that_shows_how_far_a_job_has_come_is_the_jobs_own(settings: Settings) -> None:
+    statement = kafka.received(settings, group="a-lane", topics="a-pattern")
+    assert "'properties.group.id' = 'a-lane'" in statement
+    assert "'topic-pattern' = 'a-pattern'" in statement
 
 
 def test_a_quote_in_an_option_does_not_end_it() -> None:
@@ -54,9 +69,11 @@ def test_a_quote_in_an_option_does_not_end_it() -> None:
 def test_each_table_says_where_its_broker_is(settings: Settings) -> None:
     elsewhere = replace(settings, kafka=replace(settings.kafka, bootstrap="kafka.example:9092"))
     for statement in (
-        kafka.received(elsewhere),
+        kafka.received(elsewhere, group="g", topics="t"),
         kafka.slots_written(elsewhere),
         kafka.slots_read(elsewhere),
+        kafka.counts_written(elsewhere),
+        kafka.counts_read(elsewhere),
         kafka.definitions_read(elsewhere),
         rejected_written(elsewhere),
     ):
@@ -69,7 +86,15 @@ def test_the_schema_of_the_repository_is_the_one_that_is_written(settings: Setti
     assert options == {"url": settings.registry.url, "subject": record, "schema": avro_text(record)}
 
 
-def test_readers_and_the_writer_of_slots_agree_on_the_key(settings: Settings) -> None:
+def test_readers_and_writers_agree_on_the_key_of_slots_and_counts(settings: Settings) -> None:
     keys = [name for name, _ in kafka.SLOT_KEY]
-    assert f"PRIMARY KEY ({', '.join(keys)}) NOT ENFORCED" in kafka.slots_written(settings)
-    assert f"'key.fields' = '{';'.join(keys)}'" in kafka.slots_read(settings)
+    for written in (kafka.slots_written(settings), kafka.counts_written(settings)):
+        assert f"PRIMARY KEY ({', '.join(keys)}) NOT ENFORCED" in written
+    for read in (kafka.slots_read(settings), kafka.counts_read(settings)):
+        assert f"'key.fields' = '{';'.join(keys)}'" in read
+
+
+@pytest.mark.parametrize("name", ["slots", "counts"])
+def test_the_topic_files_name_the_key_that_is_written(name: str) -> None:
+    (described,) = read_documents(FOLDER / "topics" / f"{name}.yaml")
+    assert described.content["key"] == "JSON: " + ", ".join(key for key, _ in kafka.SLOT_KEY)
