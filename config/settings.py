@@ -98,6 +98,8 @@ class Attribution:
     """Rebuild epoch that the lane for everyone begins with."""
     mini_batch_ms: int = at_least(1, 500)
     idle_timeout_ms: int = at_least(1, 1000)
+    jar: str = ""
+    """The compiled function; empty means the one that is built in ``udfs/attribution``."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class Local:
     jobmanager_process_mb: int = at_least(800, 1024)
     taskmanager_process_mb: int = at_least(1024, 3072)
     clickhouse_memory_mb: int = at_least(256, 1024)
-    taskmanager_slots: int = at_least(1, 4)
+    taskmanager_slots: int = at_least(1, 8)
+    """Two jobs and two more lanes of the attribution job fit, each as wide as ``flink.parallelism``."""
     heartbeat_timeout_ms: int = at_least(1000, 8000)
     """After this long without a sign of life Flink gives a TaskManager up."""
 
@@ -153,7 +156,7 @@ class Settings:
     @property
     def attribution_jar(self) -> Path:
         """The compiled function."""
-        return ROOT / "udfs" / "attribution" / "target" / "livelift-attribution.jar"
+        return ROOT / (self.attribution.jar or "udfs/attribution/target/livelift-attribution.jar")
 
     @property
     def logs_dir(self) -> Path:

@@ -42,7 +42,7 @@ def active_epoch(activations: Iterable[Activation], tenant_id: str, experiment_i
 
 
 def must_run(activations: Iterable[Activation]) -> list[Lane]:
-    """The lanes whose rows readers see: everyone's, then those that tenants and experiments have of their own."""
+    """The lanes whose rows readers see: everyone's, then the own ones of tenants and experiments."""
     rows = sorted(set(activations))
     everyone = active_epoch(rows, "")
     lanes = [Lane(epoch=everyone)]

@@ -140,3 +140,8 @@ def test_a_port_is_read_from_an_address_and_its_absence_is_named() -> None:
     assert port_of("http://127.0.0.1:18123/x") == 18123
     with pytest.raises(SettingsError, match="'http://somewhere' names no port"):
         port_of("http://somewhere")
+
+
+def test_the_compiled_function_is_that_of_the_repository_unless_another_is_named() -> None:
+    assert load(environ={}).attribution_jar == ROOT / "udfs/attribution/target/livelift-attribution.jar"
+    assert load(environ={"LIVELIFT_ATTRIBUTION_JAR": "/kept/1.jar"}).attribution_jar == Path("/kept/1.jar")
