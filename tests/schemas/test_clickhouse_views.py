@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from config.settings import Settings
 from infra.migrations import apply
 from tests.infra.clickhouse_process import clickhouse, connect
-from udfs.attribution.reference import SUM_NAMES
+from udfs.attribution.reference import LEDGER_NAMES, SUM_NAMES
 
 pytestmark = pytest.mark.clickhouse
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
-TABLES = ("slot_rows", "result_rows", "sample_ratio_rows")
+TABLES = ("epochs", "slot_rows", "result_rows", "sample_ratio_rows", "ledger_rows", "activity_rows")
 
 SLOT = {
     "tenant_id": "acme",
@@ -43,6 +47,39 @@ RESULT = {
     "treatment_variant": "treatment",
     "version": 1,
 }
+LEDGER = {
+    "tenant_id": "acme",
+    "topic": "livelift.acme.outcomes",
+    "minute": BEGINNING,
+    "received": 100,
+    "counted": 80,
+    "duplicate": 5,
+    "waiting": 4,
+    "expired_unmatched": 3,
+    "unreadable": 1,
+    "mismatch": 1,
+    "bad_value": 1,
+    "from_future": 1,
+    "too_late": 1,
+    "unknown_definition": 1,
+    "unknown_variant": 1,
+    "ended": 1,
+    "late": 60,
+    "version": 1,
+}
+"""A minute in which something of everything happened; it balances."""
+ACTIVITY = {
+    "tenant_id": "acme",
+    "experiment_id": "checkout",
+    "minute": BEGINNING,
+    "config_version": 1,
+    "variant_id": "control",
+    "metric_id": "revenue",
+    "region": "local",
+    "n": 3,
+    "value_micros": 7_500_000,
+    "version": 1,
+}
 SAMPLE_RATIO = {
     "tenant_id": "acme",
     "experiment_id": "checkout",
@@ -56,11 +93,16 @@ SAMPLE_RATIO = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with clickhouse(tmp_path_factory.mktemp("clickhouse")) as settings:
         apply(settings)
-        with connect(settings) as client:
-            yield client
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def server(settings: Settings) -> Iterator[Client]:
+    with connect(settings) as client:
+        yield client
 
 
 @pytest.fixture
@@ -144,14 +186,205 @@ def test_other_kinds_of_counters_are_no_slots(client: Client) -> None:
     assert slots(client) == [(2,)]
 
 
-def test_reading_one_experiment_touches_its_rows_only(client: Client) -> None:
-    many = [{**SLOT, "experiment_id": f"e{number:05}", "n": 1} for number in range(50_000)]
-    insert(client, "slot_rows", many)
-    where = "tenant_id = 'acme' AND experiment_id = 'e00042'"
-    plan = str(client.query(f"EXPLAIN indexes = 1 SELECT n FROM slots WHERE {where}").result_rows)
-    granules = [part.split("\\n")[0].split("'")[0] for part in plan.split("Granules: ")[1:]]
-    assert any(text.startswith("1/") and not text.startswith("1/1") for text in granules), plan
-    assert client.query(f"SELECT n FROM slots WHERE {where}").result_rows == [(1,)]
+EVERY_VIEW = {
+    "slots": ("slot_rows", {**SLOT, "n": 1}),
+    "results": ("result_rows", RESULT),
+    "sample_ratio": ("sample_ratio_rows", SAMPLE_RATIO),
+    "ledger": ("ledger_rows", LEDGER),
+    "activity": ("activity_rows", ACTIVITY),
+}
+"""Of each view the table behind it and a row of that table."""
+OF_EXPERIMENTS = [view for view in EVERY_VIEW if view != "ledger"]
+
+
+def granules_read(client: Client, query: str) -> tuple[int, int]:
+    """Granules the primary key leaves to be read, and granules there are."""
+    plan = str(client.query(f"EXPLAIN indexes = 1 {query}").result_rows)
+    [(read, present)] = re.findall(r"Granules: (\d+)/(\d+)", plan)
+    return int(read), int(present)
+
+
+def fill(client: Client, view: str, tenants: int, rows_each: int) -> None:
+    """Rows of so many tenants, each with so many experiments (or topics)."""
+    table, row = EVERY_VIEW[view]
+    spread = "topic" if view == "ledger" else "experiment_id"
+    insert(client, table, [row])
+    client.command(
+        f"INSERT INTO {table} SELECT {table}.* REPLACE ("
+        f"concat('tenant-', toString(intDiv(number, {rows_each}))) AS tenant_id, "
+        f"concat('e', leftPad(toString(number % {rows_each}), 5, '0')) AS {spread}) "
+        f"FROM {table} CROSS JOIN numbers({tenants * rows_each}) AS numbers"
+    )
+
+
+@pytest.mark.parametrize("view", EVERY_VIEW)
+def test_a_tenants_question_reads_no_other_tenants_granules(client: Client, view: str) -> None:
+    """Its own rows, and at both ends a granule it shares with a neighbour."""
+    fill(client, view, tenants=10, rows_each=20_000)
+    activate(client, 3, "tenant-8")
+    query = f"SELECT * FROM {view} WHERE tenant_id = 'tenant-4'"
+    read, present = granules_read(client, query)
+    assert present > 20
+    assert read <= 20_000 // 8192 + 2
+    assert client.command(f"SELECT count() FROM ({query})") == 20_000
+
+
+@pytest.mark.parametrize("view", OF_EXPERIMENTS)
+def test_an_experiments_question_reads_its_rows_only(client: Client, view: str) -> None:
+    fill(client, view, tenants=2, rows_each=50_000)
+    query = f"SELECT * FROM {view} WHERE tenant_id = 'tenant-1' AND experiment_id = 'e00042'"
+    assert granules_read(client, query)[0] <= 2
+    assert client.command(f"SELECT count() FROM ({query})") == 1
+
+
+def activate(client: Client, epoch: int, tenant_id: str = "", experiment_id: str = "") -> None:
+    """The one row that moves all views."""
+    place = {"tenant_id": tenant_id, "experiment_id": experiment_id, "epoch": epoch}
+    insert(client, "epochs", [place])
+
+
+def epochs_seen(client: Client, where: str = "1", views: Iterable[str] = EVERY_VIEW) -> set[tuple[int, ...]]:
+    """The epochs of the rows a reader sees: one member of the set where all views agree."""
+    query = "SELECT arraySort(groupUniqArray(epoch)) FROM {view} WHERE {where}"
+    return {tuple(client.query(query.format(view=view, where=where)).result_rows[0][0]) for view in views}
+
+
+def write_epoch(client: Client, epoch: int, **place: str) -> None:
+    """One row of each table in this epoch."""
+    for table, row in EVERY_VIEW.values():
+        known = {name: value for name, value in place.items() if name in row}
+        insert(client, table, [{**row, "epoch": epoch, **known}])
+
+
+def test_without_any_rebuild_readers_see_epoch_zero(client: Client) -> None:
+    for epoch in (0, 1):
+        write_epoch(client, epoch)
+    assert epochs_seen(client) == {(0,)}
+
+
+def test_one_row_moves_every_view_to_a_rebuilt_epoch_at_once(client: Client) -> None:
+    for epoch in (0, 3):
+        write_epoch(client, epoch)
+    assert epochs_seen(client) == {(0,)}
+    activate(client, 3)
+    assert epochs_seen(client) == {(3,)}
+
+
+def test_an_activation_written_twice_or_late_changes_nothing(client: Client) -> None:
+    for epoch in (0, 2, 3):
+        write_epoch(client, epoch)
+    for epoch in (3, 3, 2):
+        activate(client, epoch)
+    assert epochs_seen(client) == {(3,)}
+
+
+def test_an_active_epoch_without_rows_shows_nothing_and_never_the_one_before(client: Client) -> None:
+    write_epoch(client, 0)
+    activate(client, 1)
+    assert epochs_seen(client) == {()}
+
+
+def test_a_rebuilt_tenant_moves_alone(client: Client) -> None:
+    for tenant_id in ("acme", "zenith", "zen"):
+        for epoch in (0, 1):
+            write_epoch(client, epoch, tenant_id=tenant_id)
+    activate(client, 1, "zenith")
+    assert epochs_seen(client, "tenant_id = 'zenith'") == {(1,)}
+    for other in ("acme", "zen"):
+        assert epochs_seen(client, f"tenant_id = '{other}'") == {(0,)}
+
+
+def test_a_rebuilt_experiment_moves_alone_and_its_tenants_ledger_stays(client: Client) -> None:
+    for tenant_id, experiment_id in (("acme", "checkout"), ("acme", "search"), ("zenith", "checkout")):
+        for epoch in (0, 1):
+            write_epoch(client, epoch, tenant_id=tenant_id, experiment_id=experiment_id)
+    activate(client, 1, "acme", "checkout")
+    seen = "SELECT tenant_id, experiment_id, epoch FROM {view} ORDER BY ALL"
+    for view in OF_EXPERIMENTS:
+        assert client.query(seen.format(view=view)).result_rows == [
+            ("acme", "checkout", 1),
+            ("acme", "search", 0),
+            ("zenith", "checkout", 0),
+        ]
+    assert client.query("SELECT tenant_id, epoch FROM ledger ORDER BY ALL").result_rows == [
+        ("acme", 0),
+        ("zenith", 0),
+    ]
+
+
+def test_the_greatest_epoch_wins_wherever_it_was_activated(client: Client) -> None:
+    """A rebuild of everything supersedes those of its parts, and the other way round."""
+    for epoch in (0, 1, 2, 3, 4):
+        write_epoch(client, epoch)
+    for epoch, place in enumerate([("acme", "checkout"), ("acme",), (), ("acme",)], start=1):
+        activate(client, epoch, *place)
+        assert epochs_seen(client, views=OF_EXPERIMENTS) == {(epoch,)}
+
+
+def test_readers_never_see_two_epochs_of_an_experiment_nor_none(client: Client, settings: Settings) -> None:
+    """A reader that asks all the time, while an epoch is written slot by slot and then switched to."""
+    insert(client, "slot_rows", [{**SLOT, "metric_id": f"m{number}", "sum_y": 1} for number in range(50)])
+    seen: list[tuple[int, ...]] = []
+    switched = threading.Event()
+
+    def read() -> None:
+        with connect(settings) as reader:
+            after = 0
+            while after < 2:
+                after += switched.is_set()
+                [row] = reader.query("SELECT count(), toInt64(sum(sum_y)) FROM slots").result_rows
+                seen.append(tuple(row))
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        for number in range(50):
+            insert(client, "slot_rows", [{**SLOT, "metric_id": f"m{number}", "sum_y": 3, "epoch": 1}])
+        activate(client, 1)
+        switched.set()
+        reading.result(timeout=60)
+    assert set(seen) == {(50, 50), (50, 150)}
+    assert seen == sorted(seen)
+
+
+def test_a_minute_of_the_ledger_that_balances_has_no_residue(client: Client) -> None:
+    insert(client, "ledger_rows", [LEDGER])
+    query = "SELECT rejected, residue FROM ledger"
+    assert client.query(query).result_rows == [(8, 0)]
+
+
+@pytest.mark.parametrize(
+    ("column", "residue"),
+    [("received", 1)] + [(column, -1) for column in LEDGER_NAMES if column != "late"] + [("late", 0)],
+)
+def test_the_residue_shows_what_nothing_accounts_for(client: Client, column: str, residue: int) -> None:
+    count = LEDGER[column]
+    assert isinstance(count, int)
+    insert(client, "ledger_rows", [{**LEDGER, column: count + 1}])
+    assert client.command("SELECT residue FROM ledger") == residue
+
+
+def test_a_minute_of_the_ledger_is_its_newest_version(client: Client) -> None:
+    later = {**LEDGER, "counted": 84, "waiting": 0, "version": 2}
+    insert(client, "ledger_rows", [later])
+    insert(client, "ledger_rows", [LEDGER])
+    insert(client, "ledger_rows", [{**LEDGER, "minute": datetime(2026, 1, 1, 0, 1, tzinfo=UTC)}])
+    query = "SELECT counted, waiting, residue FROM ledger ORDER BY minute"
+    assert client.query(query).result_rows == [(84, 0, 0), (80, 4, 0)]
+
+
+def test_activity_tells_first_exposures_and_outcomes_apart(client: Client) -> None:
+    insert(client, "activity_rows", [ACTIVITY, {**ACTIVITY, "metric_id": "", "n": 8, "value_micros": 0}])
+    query = "SELECT metric_id, exposures, outcomes, sum_value, value_micros FROM activity ORDER BY metric_id"
+    assert client.query(query).result_rows == [("", 8, 0, 0.0, 0), ("revenue", 0, 3, 7.5, 7_500_000)]
+
+
+def test_a_minute_whose_activity_moved_elsewhere_is_absent(client: Client) -> None:
+    """Outcomes that add up to zero are activity; no outcomes are none."""
+    insert(client, "activity_rows", [ACTIVITY])
+    insert(client, "activity_rows", [{**ACTIVITY, "value_micros": 0, "version": 2}])
+    assert client.command("SELECT outcomes FROM activity") == 3
+    insert(client, "activity_rows", [{**ACTIVITY, "n": 0, "value_micros": 0, "version": 3}])
+    assert client.command("SELECT count() FROM activity") == 0
 
 
 def test_a_result_is_its_newest_version_and_what_is_not_known_is_null(client: Client) -> None:

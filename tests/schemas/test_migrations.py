@@ -18,17 +18,30 @@ from tests.infra.clickhouse_process import clickhouse, connect
 UP = sorted(path for path in FOLDER.glob("*.sql") if not path.name.endswith(".down.sql"))
 NAME = re.compile(r"(\d{4})_(create|alter|drop|fill)_[a-z_]+\.sql")
 
-SLOTS = """tenant_id experiment_id config_version variant_id metric_id segment cohort unit_class region n
-    sum_y sum_d sum_x sum_e sum_yy sum_yd sum_yx sum_ye sum_dd sum_dx sum_de sum_xx sum_xe sum_ee
+SLOTS = """tenant_id epoch experiment_id config_version variant_id metric_id segment cohort unit_class region
+    n sum_y sum_d sum_x sum_e sum_yy sum_yd sum_yx sum_ye sum_dd sum_dx sum_de sum_xx sum_xe sum_ee
     version as_of updates"""
-RESULTS = """tenant_id experiment_id config_version view policy segment metric_id treatment_variant
+RESULTS = """tenant_id epoch experiment_id config_version view policy segment metric_id treatment_variant
     control_variant n_control n_treatment mean_control mean_treatment abs_diff abs_ci_lower abs_ci_upper
     rel_diff rel_ci_lower rel_ci_upper p_value small_ci_lower small_ci_upper cuped_abs_diff cuped_ci_lower
     cuped_ci_upper cuped_p_value cuped_theta variance_reduction seq_ci_lower seq_ci_upper seq_p_value
     seq_p_min crossed_at seq_log_e seq_basis p_adjusted chance_to_win expected_loss mde days_left status
     reason as_of computed_at covers_from regions version crossed_p_value slot_updates"""
-SAMPLE_RATIO = """tenant_id experiment_id segment bots variants counts expected chi2_p_value seq_p_value
+SAMPLE_RATIO = """tenant_id epoch experiment_id segment bots variants counts expected chi2_p_value seq_p_value
     seq_p_min status reason as_of computed_at version slot_updates"""
+LEDGER = """tenant_id epoch topic minute received counted duplicate waiting expired_unmatched rejected
+    unreadable mismatch bad_value from_future too_late unknown_definition unknown_variant ended
+    late residue as_of updates version"""
+ACTIVITY = """tenant_id epoch minute experiment_id config_version variant_id metric_id region
+    exposures outcomes sum_value value_micros as_of updates version"""
+CONTRACT = {
+    "slots": SLOTS,
+    "results": RESULTS,
+    "sample_ratio": SAMPLE_RATIO,
+    "ledger": LEDGER,
+    "activity": ACTIVITY,
+}
+ROWS = ("slot_rows", "result_rows", "sample_ratio_rows", "ledger_rows", "activity_rows")
 
 
 def test_every_migration_is_numbered_without_gaps_and_has_its_way_back() -> None:
@@ -167,5 +180,16 @@ def test_a_server_that_does_not_answer_is_one_line(settings: Settings) -> None:
 @pytest.mark.clickhouse
 def test_the_views_have_the_columns_of_the_contract(settings: Settings) -> None:
     apply(settings)
-    for view, contract in (("slots", SLOTS), ("results", RESULTS), ("sample_ratio", SAMPLE_RATIO)):
+    for view, contract in CONTRACT.items():
         assert set(columns(settings, view)) == set(contract.split())
+
+
+@pytest.mark.clickhouse
+def test_rows_of_every_table_lie_together_by_tenant_and_epoch(settings: Settings) -> None:
+    """So that a tenant's question reads few granules, and an old epoch's rows lie apart from the new."""
+    apply(settings)
+    query = "SELECT name, sorting_key FROM system.tables WHERE database = currentDatabase()"
+    with connect(settings) as client:
+        keys = {row[0]: row[1].split(", ") for row in client.query(query).result_rows}
+    for table in ROWS:
+        assert keys[table][:2] == ["tenant_id", "epoch"]

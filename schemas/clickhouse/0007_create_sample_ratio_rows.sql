@@ -2,6 +2,7 @@
 CREATE TABLE sample_ratio_rows
 (
     tenant_id String,
+    epoch UInt16 COMMENT 'Of the rebuild this row belongs to; readers see the active one (epochs)',
     experiment_id String,
     segment String COMMENT 'Empty for everyone, else dimension=value',
     bots LowCardinality(String) COMMENT 'excluded or included',
@@ -19,4 +20,4 @@ CREATE TABLE sample_ratio_rows
     version UInt64 COMMENT 'Rebuild epoch in the high bits, then emission time'
 )
 ENGINE = ReplacingMergeTree(version)
-ORDER BY (tenant_id, experiment_id, segment, bots);
+ORDER BY (tenant_id, epoch, experiment_id, segment, bots);

@@ -3,6 +3,7 @@
 CREATE TABLE slot_rows
 (
     tenant_id String,
+    epoch UInt16 COMMENT 'Of the rebuild this row belongs to; readers see the active one (epochs)',
     experiment_id String,
     kind LowCardinality(String) DEFAULT 'slot' COMMENT 'Kind of delta row; the slots view shows kind slot',
     config_version Int32,
@@ -34,4 +35,4 @@ CREATE TABLE slot_rows
     version UInt64 COMMENT 'Rebuild epoch in the high bits, then emission time'
 )
 ENGINE = ReplacingMergeTree(version)
-ORDER BY (tenant_id, experiment_id, kind, config_version, variant_id, metric_id, segment, cohort, unit_class, region);
+ORDER BY (tenant_id, epoch, experiment_id, kind, config_version, variant_id, metric_id, segment, cohort, unit_class, region);

@@ -3,6 +3,7 @@
 CREATE TABLE result_rows
 (
     tenant_id String,
+    epoch UInt16 COMMENT 'Of the rebuild this row belongs to; readers see the active one (epochs)',
     experiment_id String,
     config_version Int32 COMMENT '0: all versions in which the metric means the same, stratified',
     view LowCardinality(String) COMMENT 'all, matured, rolling_24h or rolling_7d',
@@ -53,4 +54,4 @@ CREATE TABLE result_rows
     version UInt64 COMMENT 'Rebuild epoch in the high bits, then emission time'
 )
 ENGINE = ReplacingMergeTree(version)
-ORDER BY (tenant_id, experiment_id, config_version, view, policy, segment, metric_id, treatment_variant);
+ORDER BY (tenant_id, epoch, experiment_id, config_version, view, policy, segment, metric_id, treatment_variant);
