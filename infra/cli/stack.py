@@ -74,7 +74,7 @@ def down(
 
 
 def show_status(output: FormatOption = Format.TABLE) -> None:
-    """Show every part and both jobs; exit status 1 when something is down."""
+    """Show every part, every job and whom it serves; exit status 1 when something is down."""
     settings = load()
     try:
         report = status.report(settings)
@@ -122,12 +122,24 @@ def _print_jobs(report: status.Report) -> None:
     columns = (
         Column("job"),
         Column("state"),
+        Column("serves", may_fold=True),
+        Column("epoch", "right"),
+        Column("role"),
         Column("last checkpoint", "right"),
         Column("restarts", "right"),
         Column("id", may_fold=True),
     )
     rows = [
-        (job.name, job.state.lower(), _ago(job.checkpoint_age_s), job.restarts or None, job.id)
+        (
+            job.name,
+            job.state.lower(),
+            job.serves,
+            job.epoch,
+            job.role,
+            _ago(job.checkpoint_age_s),
+            job.restarts or None,
+            job.id,
+        )
         for job in report.jobs
     ]
     stdout().print()

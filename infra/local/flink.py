@@ -27,8 +27,9 @@ JVM_OVERHEAD_MB = 256
 FRAMEWORK_MB = 128
 """Flink's own part of the heap, and as much again outside it."""
 NETWORK_MB = 128
-MANAGED_MB = 512
-"""RocksDB, sorting and the Python workers' share."""
+MANAGED_MB_PER_SLOT = 128
+"""RocksDB, windows and the Python workers' share. Memory of a slot without a task is not taken."""
+LEAST_TASK_HEAP_MB = 256
 
 
 class _FlinkProcess(Part):
@@ -150,9 +151,24 @@ def flink_home() -> Path:
 
 
 def task_heap_mb(local: Local) -> int:
-    """Heap left for the tasks of the TaskManager within its whole process."""
-    others = METASPACE_MB + JVM_OVERHEAD_MB + 2 * FRAMEWORK_MB + NETWORK_MB + MANAGED_MB
-    return local.taskmanager_process_mb - others
+    """Heap left for the tasks of the TaskManager within its whole process.
+
+    Raises:
+        ValueError: There is too little; one line that names the settings.
+    """
+    others = METASPACE_MB + JVM_OVERHEAD_MB + 2 * FRAMEWORK_MB + NETWORK_MB + managed_mb(local)
+    heap = local.taskmanager_process_mb - others
+    if heap < LEAST_TASK_HEAP_MB:
+        raise ValueError(
+            f"local.taskmanager_process_mb must be at least {others + LEAST_TASK_HEAP_MB} for "
+            f"{local.taskmanager_slots} slots (local.taskmanager_slots), not {local.taskmanager_process_mb}"
+        )
+    return heap
+
+
+def managed_mb(local: Local) -> int:
+    """Memory Flink shares out to the slots of the TaskManager, in equal parts."""
+    return MANAGED_MB_PER_SLOT * local.taskmanager_slots
 
 
 def write_configuration(settings: Settings, local: Local) -> None:
@@ -196,7 +212,7 @@ def _configuration(settings: Settings, local: Local) -> dict[str, str | int | fl
         "taskmanager.memory.task.off-heap.size": "0m",
         "taskmanager.memory.network.min": f"{NETWORK_MB}m",
         "taskmanager.memory.network.max": f"{NETWORK_MB}m",
-        "taskmanager.memory.managed.size": f"{MANAGED_MB}m",
+        "taskmanager.memory.managed.size": f"{managed_mb(local)}m",
         "taskmanager.memory.jvm-metaspace.size": f"{METASPACE_MB}m",
         "taskmanager.memory.jvm-overhead.min": f"{JVM_OVERHEAD_MB}m",
         "taskmanager.memory.jvm-overhead.max": f"{JVM_OVERHEAD_MB}m",
@@ -216,6 +232,8 @@ def _configuration(settings: Settings, local: Local) -> dict[str, str | int | fl
         "execution.checkpointing.savepoint-dir": settings.flink.savepoint_dir,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": 2,
+        # `wait` asks how far time has come; with Flink's 10 s it would learn it that much too late.
+        "metrics.fetcher.update-interval": "1 s",
         "io.tmp.dirs": _made(settings.run_dir / "flink" / "tmp"),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,

@@ -1,126 +1,117 @@
 """Submits the jobs that do not run: ``python -m infra.local.jobs``.
 
-Each is restored from its newest retained checkpoint, if it has one: what was counted before stays counted.
+The lanes of the attribution job that table ``epochs`` asks for, and the scorecard job. Each is restored from
+the newest state it left, if it left one: what was counted before stays counted.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from config.settings import ROOT, Settings, load
-from infra.local.part import get, python
+from config.settings import Settings, load
+from infra.clickhouse import DatabaseError, connect, one_line_errors
+from infra.cluster import Cluster, ClusterError
+from infra.lanes import (
+    Activation,
+    activate,
+    active_epoch,
+    greatest_written,
+    is_superseded,
+    must_run,
+    read_activations,
+    running_lanes,
+)
+from infra.submission import (
+    SCORECARD,
+    Launch,
+    SubmissionError,
+    alone,
+    await_running,
+    await_submitted,
+    newest_state,
+    submit,
+)
+from jobs.attribution.lane import Lane
 
-MODULES = {"livelift-attribution": "jobs.attribution", "livelift-scorecard": "jobs.scorecard"}
-ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
-DEADLINE_S = 120.0
-POLL_S = 0.2
-
-
-class JobError(Exception):
-    """A job did not start; one line."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job as the cluster sees it."""
-
-    name: str
-    id: str
-    state: str
-    """``RUNNING`` only when every task of it runs; otherwise the job's or the first other task's state."""
-    restarts: int | None = None
-    checkpoint_age_s: float | None = None
-    """Since the last completed checkpoint was triggered; None before the first."""
+AT_A_TIME = 2
+"""Submissions side by side: each is a JVM that plans a job."""
 
 
-def running(settings: Settings) -> dict[str, Job]:
-    """The jobs that have not ended, by name.
-
-    Raises:
-        JobError: The cluster does not answer.
-    """
-    listed = _ask(settings, "/jobs/overview")["jobs"]
-    return {each["name"]: _job(each) for each in listed if each["state"] not in ENDED}
-
-
-def with_details(settings: Settings, job: Job) -> Job:
-    """The job with its restarts and the age of its last checkpoint."""
-    metrics = _ask(settings, f"/jobs/{job.id}/metrics?get=numRestarts")
-    restarts = next((int(each["value"]) for each in metrics if each["id"] == "numRestarts"), None)
-    latest = (_ask(settings, f"/jobs/{job.id}/checkpoints").get("latest") or {}).get("completed")
-    age = time.time() - latest["trigger_timestamp"] / 1000 if latest else None
-    return Job(job.name, job.id, job.state, restarts, age)
-
-
-def newest_checkpoint(settings: Settings, name: str) -> Path | None:
-    """The newest complete checkpoint of a job below ``<checkpoint_dir>/<name>``; None if there is none.
-
-    Checkpoints kept elsewhere than in a folder of this machine are not looked for.
-    """
-    location = urlsplit(settings.flink.checkpoint_dir)
-    if location.scheme != "file":
-        return None
-    folder = Path(unquote(location.path)) / name
-    complete = [file.parent for file in folder.glob("*/chk-*/_metadata")]
-    return max(complete, key=lambda path: (path / "_metadata").stat().st_mtime_ns, default=None)
+class EpochError(Exception):
+    """The settings' epoch contradicts what is there; one line."""
 
 
 def ensure(settings: Settings) -> None:
-    """Submit the jobs that do not run and return when all of them do.
+    """Submit the jobs that do not run, cancel lanes nobody reads, and return when all run that must.
 
     Raises:
-        JobError: A submission failed, or a job is not running within two minutes.
+        EpochError: The settings name another epoch than the deployment began with.
+        SubmissionError: A job was not taken, or is not running within two minutes.
+        ClusterError, DatabaseError: Flink or ClickHouse does not answer.
     """
-    present = running(settings)
-    submissions = {name: _submit(settings, name) for name in MODULES if name not in present}
-    for name, submission in submissions.items():
-        if submission.wait() != 0:
-            raise JobError(f"{name}: python -m {MODULES[name]} ended with {submission.returncode}")
-    deadline = time.monotonic() + DEADLINE_S
-    while missing := [name for name in MODULES if not _runs(running(settings).get(name))]:
-        if time.monotonic() > deadline:
-            raise JobError(f"{', '.join(missing)} not running within {DEADLINE_S:.0f} s")
-        time.sleep(POLL_S)
+    with alone(settings):
+        activations = read_epochs(settings)
+        launches = [*map(Launch.of_lane, must_run(activations)), SCORECARD]
+        cluster = Cluster(settings)
+        present = cluster.jobs()
+        _submit(settings, [launch for launch in launches if launch.name not in present])
+        for launch in launches:
+            await_running(settings, launch)
+        for lane, job in running_lanes(cluster).items():
+            if is_superseded(lane, activations):
+                print(f"cancelling {lane.name}: its rows are superseded", flush=True)
+                cluster.cancel(job)
 
 
-def _submit(settings: Settings, name: str) -> subprocess.Popen[bytes]:
-    checkpoint = newest_checkpoint(settings, name)
-    restore = ["--restore", checkpoint.as_uri()] if checkpoint else []
-    print(f"submitting {name}" + (f" from {checkpoint}" if checkpoint else ""), flush=True)
-    return subprocess.Popen(python("-m", MODULES[name], *restore), cwd=ROOT, stdin=subprocess.DEVNULL)
+def read_epochs(settings: Settings) -> list[Activation]:
+    """The rows of ``epochs``; the first start of a deployment that begins with an epoch adds it.
+
+    Raises:
+        EpochError: The deployment has counted with another epoch.
+        DatabaseError: ClickHouse does not answer.
+    """
+    client = connect(settings)
+    begun_with = Lane(epoch=settings.attribution.epoch)
+    with one_line_errors(settings):
+        activations = read_activations(client)
+        active = active_epoch(activations, "")
+        if begun_with.epoch <= active:
+            return activations
+        if activations or greatest_written(client) is not None:
+            raise EpochError(
+                f"attribution.epoch is {begun_with.epoch}, but what is there was counted at epoch {active}: "
+                "set it back and say `livelift rebuild --all`"
+            )
+        activate(client, begun_with)
+        return read_activations(client)
 
 
-def _runs(job: Job | None) -> bool:
-    return job is not None and job.state == "RUNNING"
+def _submit(settings: Settings, launches: list[Launch]) -> None:
+    """Wait for every submission that was begun, also when one fails: it would go on, and be begun again."""
+    failures: list[SubmissionError] = []
+    for each in range(0, len(launches), AT_A_TIME):
+        submissions = [(launch, _begin(settings, launch)) for launch in launches[each : each + AT_A_TIME]]
+        for launch, submission in submissions:
+            try:
+                await_submitted(launch, submission)
+            except SubmissionError as error:
+                failures.append(error)
+    if failures:
+        raise failures[0]
 
 
-def _job(listed: dict[str, Any]) -> Job:
-    """A job counts as RUNNING to Flink while its tasks are still being deployed."""
-    tasks = listed["tasks"]
-    state = listed["state"]
-    if state == "RUNNING" and tasks["running"] + tasks["finished"] < tasks["total"]:
-        state = "STARTING"
-    return Job(listed["name"], listed["jid"], state)
-
-
-def _ask(settings: Settings, path: str) -> Any:
-    answer = get(f"{settings.flink.rest_url}{path}")
-    if answer is None:
-        raise JobError(f"Flink does not answer at {settings.flink.rest_url}{path}")
-    return answer.json()
+def _begin(settings: Settings, launch: Launch) -> subprocess.Popen[bytes]:
+    state = newest_state(settings, launch.name)
+    print(f"submitting {launch.name}" + (f" from {state}" if state else ""), flush=True)
+    return submit(settings, launch, state)
 
 
 def main() -> None:
     """Bring up the jobs of the settings in the environment."""
     try:
         ensure(load())
-    except JobError as error:
+    except (EpochError, SubmissionError, ClusterError, DatabaseError) as error:
         sys.exit(f"jobs: {error}")
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from config.settings import Settings
-from infra.local import jobs
+from infra.clickhouse import DatabaseError, connect, one_line_errors
+from infra.cluster import Cluster, ClusterError, Job
+from infra.lanes import Activation, is_superseded, must_run, read_activations, running_lanes
 from infra.local import record as records
-from infra.local.jobs import Job, JobError
 from infra.local.members import members
 from infra.local.part import Member, Part, shown
 from infra.local.record import Entry, Record, State
+from infra.submission import SCORECARD
+from jobs.attribution.lane import Lane
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,40 @@ class PartStatus:
 
 
 @dataclass(frozen=True)
+class JobStatus:
+    """The scorecard job, or one lane of the attribution job."""
+
+    name: str
+    state: str
+    """``RUNNING`` only when every task runs; ``ABSENT`` if it should run; ``UNKNOWN`` without Flink."""
+    serves: str = ""
+    """Of a lane: whose results it counts."""
+    epoch: int | None = None
+    """Of a lane."""
+    role: str = ""
+    """Of a lane: ``active``, ``rebuilding`` or ``superseded``; empty when ClickHouse does not say."""
+    id: str = ""
+    restarts: int | None = None
+    checkpoint_age_s: float | None = None
+    """Since the last completed checkpoint was triggered; None before the first."""
+
+    def is_well(self) -> bool:
+        """Whether results are as fresh as they should be, as far as it depends on this job."""
+        return self.state == "RUNNING" or self.role in ("rebuilding", "superseded")
+
+
+@dataclass(frozen=True)
 class Report:
     """Every part and job."""
 
     parts: tuple[PartStatus, ...]
-    jobs: tuple[Job, ...]
+    jobs: tuple[JobStatus, ...]
 
     @property
     def down(self) -> tuple[str, ...]:
         """Names of what is not as it should be."""
         parts = [part.name for part in self.parts if not part.is_well()]
-        return (*parts, *(job.name for job in self.jobs if job.state != "RUNNING"))
+        return (*parts, *(job.name for job in self.jobs if not job.is_well()))
 
     def as_json(self) -> dict[str, Any]:
         """The same for machines."""
@@ -57,7 +84,7 @@ class Report:
 
 
 def report(settings: Settings) -> Report:
-    """Ask every part and both jobs how they are.
+    """Ask every part and every job how they are.
 
     Raises:
         StackError: The settings have no section ``local``.
@@ -106,15 +133,53 @@ def _state(member: Member, entry: Entry, *, is_alive: bool) -> str:
     return entry.state
 
 
-def _jobs(settings: Settings) -> list[Job]:
+def _jobs(settings: Settings) -> Iterator[JobStatus]:
+    """The scorecard job and every lane that must run or does."""
+    activations = _activations(settings)
+    wanted = must_run(activations) if activations is not None else [Lane(epoch=settings.attribution.epoch)]
+    cluster = Cluster(settings)
     try:
-        running = jobs.running(settings)
-        return [
-            jobs.with_details(settings, running[name]) if name in running else Job(name, "", "ABSENT")
-            for name in jobs.MODULES
-        ]
-    except JobError:
-        return [Job(name, "", "UNKNOWN") for name in jobs.MODULES]
+        lanes = running_lanes(cluster)
+        scorecard = cluster.jobs().get(SCORECARD.name)
+    except ClusterError:
+        yield from (_lane(lane, activations, "UNKNOWN") for lane in wanted)
+        yield JobStatus(SCORECARD.name, "UNKNOWN")
+        return
+    # Without ClickHouse nobody knows what must run; what runs is shown.
+    for lane in sorted(lanes.keys() | (wanted if activations is not None or not lanes else ())):
+        job = lanes.get(lane)
+        shown = _lane(lane, activations, job.state if job else "ABSENT")
+        yield _with_details(cluster, shown, job) if job else shown
+    found = JobStatus(SCORECARD.name, scorecard.state if scorecard else "ABSENT")
+    yield _with_details(cluster, found, scorecard) if scorecard else found
+
+
+def _activations(settings: Settings) -> list[Activation] | None:
+    try:
+        client = connect(settings)
+        with one_line_errors(settings):
+            return read_activations(client)
+    except DatabaseError:
+        return None
+
+
+def _lane(lane: Lane, activations: list[Activation] | None, state: str) -> JobStatus:
+    role = ""
+    if activations is not None:
+        role = "superseded" if is_superseded(lane, activations) else "rebuilding"
+        role = "active" if lane in must_run(activations) else role
+    whom = "/".join(filter(None, (lane.tenant_id, lane.experiment_id))) or "everyone"
+    return JobStatus(lane.name, state, whom, lane.epoch, role)
+
+
+def _with_details(cluster: Cluster, status: JobStatus, job: Job) -> JobStatus:
+    try:
+        newest_at_ms = cluster.checkpoints(job).newest_at_ms
+        restarts = cluster.restarts(job)
+    except ClusterError:
+        return replace(status, id=job.id)
+    age = time.time() - newest_at_ms / 1000 if newest_at_ms is not None else None
+    return replace(status, id=job.id, restarts=restarts, checkpoint_age_s=age)
 
 
 def _mb(count: int) -> int:

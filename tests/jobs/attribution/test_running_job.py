@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from infra.cluster import Cluster
 from infra.definitions import TOPIC as DEFINITIONS_TOPIC
 from infra.definitions import to_json
-from infra.local.jobs import running
 from infra.producer import EventProducer
 from infra.rejected import read_rejected
 from infra.verification import slots_in_view
@@ -80,4 +80,4 @@ def test_records_no_one_can_read_are_kept_with_reason_place_and_bytes(
     assert sorted(each.offset or 0 for each in refused) == [0, 1, 2]
     assert {each.record_value for each in refused} == {b"\x00\x00\x00\x00\x63nothing", b"", None}
     eventually(lambda: exposures(stack, tenant) == 1, "the good record behind them", deadline_s=60)
-    assert running(stack.settings)[NAME].state == "RUNNING"
+    assert Cluster(stack.settings).jobs()[NAME].state == "RUNNING"
