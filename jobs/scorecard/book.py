@@ -1,4 +1,4 @@
-"""What the job knows of one experiment: its definitions and the newest sums of every group of slots.
+"""What the job knows of one experiment: its definitions and, by epoch, the newest sums of every group.
 
 The text forms here are what lives in Flink's state and on its channels; each state value begins with its
 layout, so that a later layout can read an earlier one.
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Self
 from udfs.attribution import sums as wire
 from udfs.stats import Direction, Kind
 
-LAYOUT = 1
+LAYOUT = 2
+"""1 knew no epochs and was never released."""
 
 
 class Group(NamedTuple):
@@ -118,26 +119,46 @@ _PLAIN = (
 
 @dataclass
 class Book:
-    """Everything known of one experiment."""
+    """Everything known of one experiment in one rebuild epoch: what one job of attribution has counted."""
 
     totals: dict[Group, Totals] = field(default_factory=dict)
     definitions: dict[int, Definition] = field(default_factory=dict)
+    epoch: int = 0
+
+
+@dataclass
+class Shelf:
+    """The books of one experiment, one per epoch; they share its definitions and nothing else."""
+
+    definitions: dict[int, Definition] = field(default_factory=dict)
+    books: dict[int, Book] = field(default_factory=dict)
+
+    def book(self, epoch: int) -> Book:
+        """The book of an epoch, begun when it is first asked for."""
+        if epoch not in self.books:
+            self.books[epoch] = Book({}, self.definitions, epoch)
+        return self.books[epoch]
 
     @classmethod
     def from_state(cls, totals: Iterable[tuple[str, str]], definitions: Iterable[str]) -> Self:
-        """Reads what ``encode_group``, ``encode_totals`` and the definitions topic wrote."""
-        book = cls({decode_group(group): decode_totals(text) for group, text in totals})
+        """Reads what ``encode_place``, ``encode_totals`` and the definitions topic wrote."""
+        shelf = cls()
+        for place, text in totals:
+            sums = decode_totals(text)
+            epoch, group = decode_place(place)
+            shelf.book(epoch).totals[group] = sums
         for definition in map(Definition.from_json, definitions):
-            book.definitions[definition.config_version] = definition
-        return book
+            shelf.definitions[definition.config_version] = definition
+        return shelf
 
 
-def parse_changes(text: str) -> Iterator[tuple[Group, Totals]]:
-    """Reads the ``changes`` of one record of ``changed_sums.sql``."""
+def parse_changes(text: str) -> Iterator[tuple[int, Group, Totals]]:
+    """Reads the ``changes`` of one record of ``changed_sums.sql``: their epochs, groups and sums."""
     for change in json.loads(text):
         group = Group(*(change[name] for name in Group._fields))
         sums = parse_sums(change["sums"])
-        yield group, Totals(change["n"], sums, change["updates"], change["as_of"], change["first_cohort"])
+        totals = Totals(change["n"], sums, change["updates"], change["as_of"], change["first_cohort"])
+        yield change["epoch"], group, totals
 
 
 def parse_sums(text: str) -> tuple[int, ...]:
@@ -145,14 +166,15 @@ def parse_sums(text: str) -> tuple[int, ...]:
     return wire.decode(base64.b64decode(text))
 
 
-def encode_group(group: Group) -> str:
+def encode_place(epoch: int, group: Group) -> str:
     """The key of a group in state."""
-    return json.dumps(group, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps([epoch, *group], ensure_ascii=False, separators=(",", ":"))
 
 
-def decode_group(text: str) -> Group:
-    """Undoes ``encode_group``."""
-    return Group(*json.loads(text))
+def decode_place(text: str) -> tuple[int, Group]:
+    """Undoes ``encode_place``."""
+    epoch, *group = json.loads(text)
+    return epoch, Group(*group)
 
 
 def encode_totals(totals: Totals) -> str:
@@ -161,14 +183,15 @@ def encode_totals(totals: Totals) -> str:
 
 
 def decode_totals(text: str) -> Totals:
-    """Undoes ``encode_totals``, of this layout or an earlier one.
+    """Undoes ``encode_totals``, of this layout or an earlier released one.
 
     Raises:
-        ValueError: The layout is unknown: the state was written by a later release.
+        ValueError: The layout is unknown: the state was written by another release.
     """
     layout, n, sums, *rest = json.loads(text)
     if layout != LAYOUT:
         raise ValueError(
-            f"layout {layout} of the sums in state is unknown: this release knows up to {LAYOUT}"
+            f"layout {layout} of the sums in state is unknown: this release knows {LAYOUT};"
+            " start the job without --restore"
         )
     return Totals(n, tuple(sums), *rest)

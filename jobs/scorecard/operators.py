@@ -12,7 +12,7 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from config.settings import ClickHouse
 from jobs.scorecard import rows, tables
-from jobs.scorecard.book import Book, Definition, encode_group, encode_totals, parse_changes
+from jobs.scorecard.book import Book, Definition, Shelf, encode_place, encode_totals, parse_changes
 from jobs.wiring.clickhouse import Writer, writer_to
 
 EMISSION_BITS = 52
@@ -25,14 +25,13 @@ REMEMBERED_EXPERIMENTS = 512
 class Scorecard(KeyedCoProcessFunction):
     """Emits every row of an experiment's statistics whenever its sums or definitions change.
 
-    Keyed by experiment. Keeps the newest sums of every group of slots and every definition, as versioned
-    JSON, for as long as the job lives. Absolute rows in, absolute rows out: a replay only says the same
-    again under a greater version. Until a definition has come the sums wait for it, and the other way
-    round.
+    Keyed by experiment. Keeps the newest sums of every group of slots, apart for each rebuild epoch, and
+    every definition, as versioned JSON, for as long as the job lives. Absolute rows in, absolute rows out: a
+    replay only says the same again under a greater version. Until a definition has come the sums wait for
+    it, and the other way round.
     """
 
-    def __init__(self, epoch: int, now_s: Callable[[], float] = time.time) -> None:
-        self._epoch = epoch
+    def __init__(self, now_s: Callable[[], float] = time.time) -> None:
         self._now_s = now_s
         self._last_micros = 0
 
@@ -42,44 +41,48 @@ class Scorecard(KeyedCoProcessFunction):
         self._definitions: MapState = runtime_context.get_map_state(
             MapStateDescriptor("definitions-by-version", text, text)
         )
-        self._books: OrderedDict[str, Book] = OrderedDict()
+        self._shelves: OrderedDict[str, Shelf] = OrderedDict()
 
     def process_element1(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
-        """New sums of one experiment: ``(experiment, JSON)``."""
-        book = self._book(ctx.get_current_key())
-        for group, totals in parse_changes(value[1]):
-            self._sums.put(encode_group(group), encode_totals(totals))
-            book.totals[group] = totals
-        yield from self._answers(book)
+        """New sums of one experiment: ``(experiment, JSON)``. Books without new sums say nothing again."""
+        shelf = self._shelf(ctx.get_current_key())
+        changed = set()
+        for epoch, group, totals in parse_changes(value[1]):
+            self._sums.put(encode_place(epoch, group), encode_totals(totals))
+            shelf.book(epoch).totals[group] = totals
+            changed.add(epoch)
+        for epoch in sorted(changed):
+            yield from self._answers(shelf.book(epoch))
 
     def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """A definition as published: ``(experiment, JSON)``. The first of a version stands."""
-        book = self._book(ctx.get_current_key())
+        shelf = self._shelf(ctx.get_current_key())
         definition = Definition.from_json(value[1])
-        if definition.config_version in book.definitions:
+        if definition.config_version in shelf.definitions:
             return
         self._definitions.put(str(definition.config_version), value[1])
-        book.definitions[definition.config_version] = definition
-        yield from self._answers(book)
+        shelf.definitions[definition.config_version] = definition
+        for _, book in sorted(shelf.books.items()):
+            yield from self._answers(book)
 
     def _answers(self, book: Book) -> Iterator[Row]:
-        for table, answered in rows.answers(book, self._moment()).items():
+        for table, answered in rows.answers(book, self._moment(book.epoch)).items():
             if answered:
                 yield Row(table, tables.gathered(answered))
 
-    def _moment(self) -> rows.Moment:
+    def _moment(self, epoch: int) -> rows.Moment:
         self._last_micros = max(self._last_micros + 1, int(self._now_s() * 1_000_000))
-        return rows.Moment(self._last_micros // 1000, self._epoch << EMISSION_BITS | self._last_micros)
+        return rows.Moment(self._last_micros // 1000, epoch << EMISSION_BITS | self._last_micros)
 
-    def _book(self, experiment: str) -> Book:
+    def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
-        book = self._books.pop(experiment, None) or Book.from_state(
+        shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
             self._sums.items(), self._definitions.values()
         )
-        self._books[experiment] = book
-        if len(self._books) > REMEMBERED_EXPERIMENTS:
-            self._books.popitem(last=False)
-        return book
+        self._shelves[experiment] = shelf
+        if len(self._shelves) > REMEMBERED_EXPERIMENTS:
+            self._shelves.popitem(last=False)
+        return shelf
 
 
 class WriteRows(MapFunction):
@@ -100,7 +103,8 @@ class WriteRows(MapFunction):
 
     def map(self, value: Row) -> int:
         """Returns the number of rows written."""
-        table, batch = value[0], value[1]
-        columns = tables.columns(table, batch)
-        self._writer.write(table, columns)
-        return len(next(iter(columns.values())))
+        written = 0
+        for table, columns in tables.inserts(value[0], value[1]):
+            self._writer.write(table, columns)
+            written += len(next(iter(columns.values())))
+        return written

@@ -3,6 +3,7 @@
 slots ─┬─ rows ──────────────────────── batches ── write                       → slot_rows
        └─ newest per slot ── sums ── changes per experiment ─┬─ Scorecard ── batches ── write → result_rows, …
 definitions ─────────────────────────────────────────────────┘
+counts ── rows ── batches ── write                                              → ledger_rows, activity_rows
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ MINI_BATCH_MS = 200
 BUNDLE_MS = 20
 """Both are part of every result's age; longer ones save little, since what comes is already condensed."""
 
+COUNTS_WINDOW_MS = 2000
+"""Ledger and activity count by minutes and wait longer, so that fewer of their rows are written."""
+
 ROWS = Types.ROW_NAMED(["table_name", "answered"], [Types.STRING(), Types.STRING()])
 
 
@@ -53,9 +57,11 @@ def scorecard(tables: StreamTableEnvironment, settings: Settings, connect: Conne
     tables.execute_sql("CREATE TEMPORARY FUNCTION exact_sum AS 'io.livelift.attribution.flink.ExactSum'")
     tables.execute_sql(kafka.slots_read(settings))
     tables.execute_sql(kafka.definitions_read(settings))
+    tables.execute_sql(kafka.counts_read(settings))
     _view(tables, "slot_changes", tables.to_data_stream(tables.sql_query(_sql("slot_changes"))))
     slot_rows(tables, settings, connect)
     results(tables, settings, connect)
+    count_rows(tables, settings, connect)
 
 
 def slot_rows(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
@@ -73,7 +79,7 @@ def results(tables: StreamTableEnvironment, settings: Settings, connect: Connect
     definitions = keyed_by_experiment(tables, tables.sql_query(_sql("definitions")))
     answers = (
         changes.connect(definitions)
-        .process(Scorecard(settings.attribution.epoch), output_type=ROWS)
+        .process(Scorecard(), output_type=ROWS)
         .uid("scorecard-by-experiment")
         .name("scorecard")
     )
@@ -83,6 +89,13 @@ def results(tables: StreamTableEnvironment, settings: Settings, connect: Connect
         _sql("batches", rows="answer_rows", window=_seconds(settings.scorecard.flush_ms))
     )
     write(tables, batches, WriteRows(settings.clickhouse, connect), "write-answers")
+
+
+def count_rows(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
+    """The newest of what the counts topic says of each minute."""
+    tables.create_temporary_view("count_rows", tables.sql_query(_sql("count_rows")))
+    batches = tables.sql_query(_sql("batches", rows="count_rows", window=_seconds(COUNTS_WINDOW_MS)))
+    write(tables, batches, WriteRows(settings.clickhouse, connect), "write-count-rows")
 
 
 def changed_sums(tables: StreamTableEnvironment, window_ms: int) -> Table:

@@ -124,7 +124,7 @@ class Question(NamedTuple):
 
 
 def answers(book: Book, moment: Moment) -> dict[str, list[Row]]:
-    """All rows of an experiment, by ClickHouse table; none before a definition and a slot of it are known."""
+    """All rows of a book, by ClickHouse table; none before a definition and a slot of it are known."""
     sums = Sums(book)
     if not sums.definitions:
         return {}
@@ -132,6 +132,7 @@ def answers(book: Book, moment: Moment) -> dict[str, list[Row]]:
     common = {
         "tenant_id": sums.definitions[0].tenant_id,
         "experiment_id": sums.definitions[0].experiment_id,
+        "epoch": book.epoch,
         "as_of": as_of_ms,
         "computed_at": moment.now_ms,
         "slot_updates": sum(totals.updates for totals in book.totals.values()),

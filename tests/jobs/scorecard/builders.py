@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from jobs.scorecard.book import Book, Definition, Group, Totals
 from jobs.scorecard.rows import Moment
+from jobs.scorecard.tables import Count
+from udfs.attribution.sums import encode
 from udfs.stats import Moments
 
 NOON_MS = 1_767_268_800_000
@@ -72,6 +75,20 @@ def add(
     book.totals[exposure] = Totals(len(values), (0,) * 14, len(values), NOON_MS, since_ms)
     sums = Group(variant_id=variant_id, metric_id=metric_id, **where)
     book.totals[sums] = Totals(0, moments.sums, updates=len(values), as_of_ms=NOON_MS)
+
+
+def a_count(kind: str = "ledger", sums: Sequence[int] = (), **changes: Any) -> Count:
+    """A record of the counts topic: three outcomes received and counted in the first minute, unless told."""
+    ordinary: dict[str, Any] = {"epoch": 0, "tenant_id": "acme", "cohort": NOON_MS, "n": 3}
+    if kind == "ledger":
+        place = {"metric_id": "livelift.acme.outcomes", "config_version": 0}
+        ordinary |= place | dict.fromkeys(("experiment_id", "variant_id", "region"), "")
+    else:
+        place = {"metric_id": "", "config_version": 1, "experiment_id": "checkout"}
+        ordinary |= place | {"variant_id": "control", "region": "local"}
+    log = {"as_of": NOON_MS + 7, "updates": 3, "version": 9, "source_partition": 0, "source_offset": 5}
+    carried = base64.b64encode(encode([*sums, *[0] * 14][:14])).decode()
+    return Count(**{"kind": kind, **ordinary, **log, "sums": carried, **changes})
 
 
 def only(rows: Sequence[dict[str, Any]], **where: Any) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.scorecard.book import (
-    Book,
     Group,
+    Shelf,
     Totals,
-    decode_group,
+    decode_place,
     decode_totals,
-    encode_group,
+    encode_place,
     encode_totals,
     parse_changes,
 )
@@ -35,9 +35,9 @@ TOTALS = st.builds(
 )
 
 
-@given(GROUPS, TOTALS)
-def test_state_is_read_back_as_it_was_written(group: Group, totals: Totals) -> None:
-    assert decode_group(encode_group(group)) == group
+@given(st.integers(0, 2047), GROUPS, TOTALS)
+def test_state_is_read_back_as_it_was_written(epoch: int, group: Group, totals: Totals) -> None:
+    assert decode_place(encode_place(epoch, group)) == (epoch, group)
     assert decode_totals(encode_totals(totals)) == totals
 
 
@@ -52,21 +52,32 @@ def test_changes_are_read_as_sql_writes_them() -> None:
         **dict(
             zip(Group._fields, (2, "treatment", "revenue", "country=DE", "crossed", "local"), strict=True)
         ),
+        "epoch": 4,
         "n": 3,
         "sums": base64.b64encode(encode(sums)).decode(),
         "updates": 9,
         "as_of": NOON_MS,
         "first_cohort": NOON_MS - ONE_HOUR_MS,
     }
-    [(group, totals)] = parse_changes(json.dumps([change]))
+    [(epoch, group, totals)] = parse_changes(json.dumps([change]))
+    assert epoch == 4
     assert group == Group(2, "treatment", "revenue", "country=DE", "crossed", "local")
     assert totals == Totals(3, sums, 9, NOON_MS, NOON_MS - ONE_HOUR_MS)
 
 
-def test_a_book_is_its_state() -> None:
-    group, totals = Group(1, "control", "", "", "clean", "local"), Totals(5, (0,) * 14, 6, 7)
+def test_the_books_of_an_experiment_are_its_state() -> None:
+    group = Group(1, "control", "", "", "clean", "local")
+    before, rebuilt = Totals(5, (0,) * 14, 6, 7), Totals(4, (0,) * 14, 4, 7)
     text = published(config_version=3, metrics=[a_metric(cap=5)])
-    book = Book.from_state([(encode_group(group), encode_totals(totals))], [text])
-    assert book.totals == {group: totals}
-    assert book.definitions[3].metrics[0].cap == 5
-    assert book.definitions[3].treatments == ("treatment",)
+    state = [
+        (encode_place(epoch, group), encode_totals(totals)) for epoch, totals in ((0, before), (2, rebuilt))
+    ]
+    shelf = Shelf.from_state(state, [text])
+    assert {epoch: book.totals for epoch, book in shelf.books.items()} == {
+        0: {group: before},
+        2: {group: rebuilt},
+    }
+    for epoch, book in shelf.books.items():
+        assert book.epoch == epoch
+        assert book.definitions[3].metrics[0].cap == 5
+        assert book.definitions[3].treatments == ("treatment",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from pyflink.common import Row
 
 from config.settings import ClickHouse
 from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
-from tests.jobs.scorecard.builders import published
+from tests.jobs.scorecard.builders import a_count, published
 from udfs.attribution.sums import encode
 from udfs.stats import Moments
 
@@ -39,10 +39,13 @@ class FakeContext:
 class Running:
     """The operator over one key's state."""
 
-    def __init__(self, context: FakeContext, now_s: float = 1000.0, epoch: int = 0) -> None:
+    def __init__(self, context: FakeContext, now_s: float = 1000.0) -> None:
         self._context = context
-        self._operator = Scorecard(epoch, now_s=lambda: now_s)
+        self._operator = Scorecard(now_s=lambda: now_s)
         self._operator.open(context)
+
+        self.answered: list[tuple[str, int]] = []
+        """Table and epoch of each answer to the last call."""
 
     def slots(self, *changes: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
         row = Row(CHECKOUT, json.dumps(changes))
@@ -52,7 +55,9 @@ class Running:
         return self._answers(self._operator.process_element2(Row(CHECKOUT, text), self._context))
 
     def _answers(self, emitted: Iterator[Row]) -> dict[str, dict[str, list[Any]]]:
-        return {table: json.loads(answered) for table, answered in emitted}
+        answers = [(table, json.loads(answered)) for table, answered in emitted]
+        self.answered = [(table, epoch) for table, columns in answers for epoch in set(columns["epoch"])]
+        return dict(answers)
 
 
 def a_change(
@@ -60,6 +65,7 @@ def a_change(
 ) -> dict[str, Any]:
     sums = Moments().sums if metric_id == "" else Moments.from_units(values).sums
     return {
+        "epoch": 0,
         "config_version": 1,
         "variant_id": variant_id,
         "metric_id": metric_id,
@@ -88,9 +94,10 @@ def context() -> FakeContext:
 
 
 def timeless(answers: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
-    """Answers without the moment they were given at."""
+    """Answers without the moment they were given at and the rebuild they belong to."""
+    left_out = ("version", "computed_at", "epoch")
     return {
-        table: {name: values for name, values in columns.items() if name not in ("version", "computed_at")}
+        table: {name: values for name, values in columns.items() if name not in left_out}
         for table, columns in answers.items()
     }
 
@@ -150,10 +157,11 @@ def test_a_replay_says_the_same_again(context: FakeContext) -> None:
 
 
 def test_versions_grow_with_every_answer_though_the_clock_stands(context: FakeContext) -> None:
-    running = Running(context, now_s=1000.0, epoch=3)
+    running = Running(context, now_s=1000.0)
     running.define(published())
-    versions = [running.slots(*SLOTS)["result_rows"]["version"][0] for _ in range(3)]
-    assert versions == [(3 << EMISSION_BITS) + 1_000_000_000 + step for step in (1, 2, 3)]
+    rebuilt = in_epoch(3, SLOTS)
+    versions = [running.slots(*rebuilt)["result_rows"]["version"][0] for _ in range(3)]
+    assert versions == [(3 << EMISSION_BITS) + 1_000_000_000 + step for step in range(3)]
 
 
 def test_every_row_of_an_answer_has_its_version(context: FakeContext) -> None:
@@ -161,6 +169,62 @@ def test_every_row_of_an_answer_has_its_version(context: FakeContext) -> None:
     running.define(published())
     answers = running.slots(*SLOTS)
     assert len({version for columns in answers.values() for version in columns["version"]}) == 1
+
+
+def in_epoch(epoch: int, changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**change, "epoch": epoch} for change in changes]
+
+
+TABLES = ("result_rows", "sample_ratio_rows")
+
+
+def test_a_rebuild_has_a_book_of_its_own_beside_the_one_before(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    before = running.slots(*SLOTS)
+    part = running.slots(*in_epoch(1, SLOTS[:2]))
+    assert running.answered == [(table, 1) for table in TABLES]
+    assert part["result_rows"]["n_treatment"][0] == 0
+    assert timeless(running.slots(*SLOTS)) == timeless(before)
+    assert running.answered == [(table, 0) for table in TABLES]
+    assert timeless(running.slots(*in_epoch(1, SLOTS[2:]))) == timeless(before)
+
+
+def test_after_a_restart_the_books_are_still_apart(context: FakeContext) -> None:
+    before = Running(context)
+    before.define(published())
+    complete = before.slots(*SLOTS)
+    before.slots(*in_epoch(1, SLOTS[:2]))
+    after = Running(context)
+    assert timeless(after.slots(*in_epoch(1, SLOTS[2:]))) == timeless(complete)
+
+
+def test_only_epochs_whose_sums_changed_are_answered_again(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*in_epoch(1, SLOTS), *SLOTS)
+    assert running.answered == [(table, epoch) for epoch in (0, 1) for table in TABLES]
+    running.slots(*in_epoch(1, SLOTS[:1]))
+    assert running.answered == [(table, 1) for table in TABLES]
+
+
+def test_a_definition_answers_for_every_epoch(context: FakeContext) -> None:
+    running = Running(context)
+    running.slots(*SLOTS, *in_epoch(1, SLOTS))
+    assert running.answered == []
+    running.define(published())
+    assert running.answered == [(table, epoch) for epoch in (0, 1) for table in TABLES]
+
+
+def test_the_rows_of_a_rebuild_have_greater_versions_than_those_of_the_job_before(
+    context: FakeContext,
+) -> None:
+    running = Running(context, now_s=2000.0)
+    running.define(published())
+    later = running.slots(*SLOTS)["result_rows"]["version"][0]
+    earlier = Running(FakeContext(), now_s=1000.0)
+    earlier.define(published())
+    assert earlier.slots(*in_epoch(1, SLOTS))["result_rows"]["version"][0] > later
 
 
 def test_a_batch_is_written_before_the_next_is_taken() -> None:
@@ -174,3 +238,16 @@ def test_a_batch_is_written_before_the_next_is_taken() -> None:
     writing.open(FakeContext())
     assert writing.map(Row("result_rows", '[{"a": [1, 2]}, {"a": [3]}]')) == 3
     assert written == [("result_rows", {"a": [1, 2, 3]})]
+
+
+def test_a_batch_of_counts_is_written_to_both_tables() -> None:
+    written: list[str] = []
+
+    class FakeWriter:
+        def write(self, table: str, columns: Any) -> None:
+            written.append(table)
+
+    writing = WriteRows(ClickHouse(url="http://localhost"), connect=lambda _: FakeWriter())  # type: ignore[arg-type, return-value]
+    writing.open(FakeContext())
+    assert writing.map(Row("counts", json.dumps([a_count(), a_count("activity", metric_id="revenue")]))) == 2
+    assert written == ["ledger_rows", "activity_rows"]

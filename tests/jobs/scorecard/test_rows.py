@@ -68,6 +68,7 @@ def test_a_row_says_what_it_was_computed_from_and_when(small: Book) -> None:
     assert (row["tenant_id"], row["experiment_id"], row["view"]) == ("acme", "checkout", "all")
     assert (row["control_variant"], row["treatment_variant"]) == ("control", "treatment")
     assert row["slot_updates"] == 3 + 3 + 3 + 3
+    assert {each["epoch"] for each in (*results(small), *ratios(small))} == {0}
     assert (row["as_of"], row["computed_at"], row["version"]) == (NOON_MS, NOW.now_ms, NOW.version)
     assert row["regions"] == ["local"]
     assert row["covers_from"] == NOON_MS - ONE_HOUR_MS
