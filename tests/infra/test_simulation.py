@@ -92,8 +92,8 @@ def test_the_reference_refuses_what_is_spoiled_and_classes_what_is_odd(scenario:
         Definition.from_json(experiment.draft.content, BEGINNING - DAY) for experiment in scenario.experiments
     ]
     received = [written.received for log in logs.values() for written in log.records]
-    slots, rejected = attribute(received, definitions, RULES)
-    reasons = Counter(refusal.reason.value for refusal in rejected)
+    result = attribute(received, definitions, RULES)
+    reasons = Counter(refusal.reason.value for refusal in result.rejected)
     # A copy of a spoiled record is spoiled too, and a duplicate only if its first was accepted.
     assert reasons["too_late"] >= counts.oddities["too_late"] > 0
     assert reasons["from_future"] >= counts.oddities["from_future"] > 0
@@ -101,7 +101,7 @@ def test_the_reference_refuses_what_is_spoiled_and_classes_what_is_odd(scenario:
     assert reasons["unreadable"] >= counts.oddities["unreadable"] > 0
     assert reasons["unknown_variant"] >= counts.oddities["unknown_variants"] > 0
     assert 0 < reasons["duplicate"] <= counts.oddities["duplicates"]
-    assert {key.unit_class for key in slots} == {"clean", "crossed", "bot"}
+    assert {key.unit_class for key in result.slots} == {"clean", "crossed", "bot"}
     assert sum(reasons.values()) <= sum(counts.oddities.values())
 
 

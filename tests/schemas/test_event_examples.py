@@ -6,7 +6,7 @@ import pytest
 
 from schemas import Example
 from schemas.event_lines import BadLineError
-from tests.builders import RULES, decode
+from tests.builders import BEGINNING, DAY, RULES, decode
 from tests.schemas.event_examples import (
     DEFINITION,
     EVENT_EXAMPLES,
@@ -45,6 +45,7 @@ def test_an_event_is_the_same_after_the_wire(example: Example) -> None:
 
 @pytest.mark.parametrize("example", RECORDS, ids=str)
 def test_the_reference_refuses_a_bad_record_for_its_reason_and_no_other(example: Example) -> None:
-    rejected = attribute([record_of(example).received], [DEFINITION.read()], RULES).rejected
+    in_the_end = BEGINNING + 100 * DAY
+    rejected = attribute([record_of(example).received], [DEFINITION.read()], RULES, in_the_end).rejected
     expected = [] if example.is_good else [example.content["because"]]
     assert [refusal.reason.value for refusal in rejected] == expected

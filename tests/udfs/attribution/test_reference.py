@@ -1,11 +1,11 @@
 """Every rule of attribution as a sentence, with numbers worked by hand.
 
-Each test tells what was received; ``slots_of`` and ``reasons_of`` say what the reference makes of it.
+Each test tells what was received; ``answers`` say what the reference makes of it. When an experiment ends is
+told in ``test_reference_endings``, the ledger and the activity in ``test_reference_ledger``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -34,57 +34,15 @@ from tests.builders import (
     an_outcome,
     received,
 )
-from udfs.attribution.reference import (
-    SUM_NAMES,
-    Attribution,
-    Outcome,
-    Received,
-    Rules,
-    Slot,
-    SlotKey,
-    attribute,
+from tests.udfs.attribution.answers import (
+    ONE,
+    attributed,
+    hours_since_beginning,
+    places_of,
+    reasons_of,
+    sums_of,
 )
-
-ONE = 1_000_000
-"""One unit of a value, or one outcome, in micros."""
-
-
-def attributed(
-    records: Iterable[Received], *definitions: dict[str, Any] | Published, rules: Rules = RULES
-) -> Attribution:
-    """The reference's answer; a definition given as JSON was published a day before the beginning."""
-    published = [given if isinstance(given, Published) else Published(given) for given in definitions]
-    return attribute(records, [each.read() for each in published or [Published(a_definition())]], rules)
-
-
-def places_of(result: Attribution) -> dict[tuple[str, int, str, int], int]:
-    """The exposure slots of everyone: (variant, version, class, cohort in hours since the beginning) -> n."""
-    return {
-        (key.variant_id, key.config_version, key.unit_class, hours_since_beginning(key.cohort_ms)): slot.n
-        for key, slot in result.slots.items()
-        if key.metric_id == "" and key.segment == ""
-    }
-
-
-def hours_since_beginning(time_ms: int) -> int:
-    hours, rest = divmod(time_ms - BEGINNING, HOUR)
-    assert rest == 0
-    return hours
-
-
-def sums_of(result: Attribution, metric_id: str = "revenue", segment: str = "") -> dict[str, int]:
-    """The sums of the only slot of a metric and segment, those that are not zero; empty without a slot."""
-    found = [
-        slot for key, slot in result.slots.items() if (key.metric_id, key.segment) == (metric_id, segment)
-    ]
-    assert len(found) <= 1, found
-    return {name: total for slot in found for name, total in zip(SUM_NAMES, slot.sums, strict=True) if total}
-
-
-def reasons_of(result: Attribution) -> list[str]:
-    """Why records were refused, in the order of their places in the log."""
-    return [refusal.reason for refusal in result.rejected]
-
+from udfs.attribution.reference import Outcome, Slot, SlotKey
 
 # ----------------------------------------------------------------------------------------- slots and sums
 
@@ -92,7 +50,8 @@ def reasons_of(result: Attribution) -> list[str]:
 def test_an_exposed_unit_without_outcomes_is_counted_in_one_slot_and_adds_nothing_else() -> None:
     result = attributed(received(an_assignment()))
     key = SlotKey(TENANT, EXPERIMENT, 1, "control", "", "", BEGINNING, "clean", "local")
-    assert result == Attribution({key: Slot(1)}, [])
+    assert result.slots == {key: Slot(1)}
+    assert result.rejected == []
 
 
 def test_a_unit_with_one_outcome_adds_its_value_the_count_and_their_products() -> None:
@@ -436,7 +395,9 @@ def test_a_mean_ignores_weights_and_a_ratio_divides_by_them() -> None:
 
 
 def test_outcomes_of_a_unit_that_was_never_exposed_are_in_no_slot() -> None:
-    assert attributed(received(an_outcome())) == Attribution({}, [])
+    result = attributed(received(an_outcome()))
+    assert result.slots == {}
+    assert result.rejected == []
 
 
 # ------------------------------------------------------------------------------------ rule 4: the covariate
@@ -701,10 +662,72 @@ def test_an_assignment_that_waited_has_taken_its_event_id_even_if_it_is_refused_
     assert reasons_of(result) == ["unknown_definition", "duplicate"]
 
 
-def test_a_definition_appended_in_the_same_millisecond_is_there() -> None:
-    """So the assignment of an unknown variant is refused at once and takes no event id."""
+@pytest.mark.parametrize(
+    ("published_before", "reasons"),
+    [
+        (1000, ["unknown_variant"]),
+        (999, ["unknown_variant", "duplicate"]),
+        (0, ["unknown_variant", "duplicate"]),
+    ],
+)
+def test_a_definition_takes_effect_a_second_after_it_was_appended(
+    published_before: int, reasons: list[str]
+) -> None:
+    """From then on a refusal is at once and leaves the event id free; who came earlier has waited."""
     records = received(an_assignment("a1", variant_id="blue"), an_assignment("a1"))
-    assert reasons_of(attributed(records, Published(a_definition(), BEGINNING))) == ["unknown_variant"]
+    definition = Published(a_definition(), BEGINNING - published_before)
+    result = attributed(records, definition)
+    assert reasons_of(result) == reasons
+    assert (places_of(result) == {}) == ("duplicate" in reasons)
+
+
+@pytest.mark.parametrize("published_at", [BEGINNING - 1000, BEGINNING - 1, BEGINNING, BEGINNING + 1])
+def test_around_its_effect_a_definition_counts_whom_it_knows(published_at: int) -> None:
+    result = attributed(received(an_assignment()), Published(a_definition(), published_at))
+    assert places_of(result) == {("control", 1, "clean", 0): 1}
+
+
+ID_MEMORY = 7 * DAY + 10 * MINUTE
+"""The horizon and the future of ``RULES``: a copy that comes later is too late anyway."""
+
+
+@pytest.mark.parametrize(("later_by", "reasons"), [(ID_MEMORY, ["duplicate"]), (ID_MEMORY + 1, [])])
+def test_an_event_id_is_free_again_after_horizon_and_future(later_by: int, reasons: list[str]) -> None:
+    again = BEGINNING + later_by
+    log = Log()
+    records = [
+        log.append(an_assignment("a1")),
+        log.append(an_assignment("a1", variant_id="treatment", assigned_at=again)),
+        log.append(an_outcome("o1", occurred_at=BEGINNING)),
+        log.append(an_outcome("o1", occurred_at=again)),
+    ]
+    result = attributed(records)
+    assert reasons_of(result) == reasons * 2
+    assert sums_of(result)["d"] == (1 if reasons else 2) * ONE
+    assert places_of(result) == {("control", 1, "clean" if reasons else "crossed", 0): 1}
+
+
+def test_a_copy_sent_after_horizon_and_future_is_too_late() -> None:
+    """The earliest it can have been accepted is ten minutes ahead of its time."""
+    log = Log()
+    records = [
+        log.append(an_outcome("o1", occurred_at=BEGINNING + 10 * MINUTE), at=BEGINNING),
+        log.append(an_outcome("o1", occurred_at=BEGINNING + 10 * MINUTE), at=BEGINNING + ID_MEMORY),
+        log.append(an_outcome("o1", occurred_at=BEGINNING + 10 * MINUTE), at=BEGINNING + ID_MEMORY + 1),
+    ]
+    assert reasons_of(attributed(records)) == ["duplicate", "too_late"]
+
+
+def test_a_duplicate_does_not_prolong_the_memory_of_an_id_but_the_next_taker_does() -> None:
+    moments = [0, ID_MEMORY, ID_MEMORY + 1, 2 * ID_MEMORY + 1, 2 * ID_MEMORY + 2]
+    result = attributed(received(*(an_outcome("o1", occurred_at=BEGINNING + each) for each in moments)))
+    assert [refusal.offset for refusal in result.rejected] == [1, 3]
+
+
+def test_the_id_of_an_assignment_that_waited_is_free_again_too() -> None:
+    never_defined = an_assignment("a1", experiment_id="never-defined")
+    after = an_assignment("a1", assigned_at=BEGINNING + ID_MEMORY + 1)
+    assert reasons_of(attributed(received(never_defined, after))) == ["unknown_definition"]
 
 
 # ---------------------------------------------------------------------------------- what is wrong by itself
@@ -786,25 +809,32 @@ def test_the_first_check_that_fails_names_the_record() -> None:
     ahead, behind = BEGINNING + DAY, BEGINNING - 8 * DAY
     log = Log()
     log.append(an_assignment("taken"))
-    bad = an_assignment("taken", config_version=0, variant_id="blue", tenant_id="globex")
+    bad = an_assignment(
+        "taken", config_version=0, variant_id="blue", tenant_id="globex", assigned_at=BEGINNING + 1
+    )
     for event in (
         replace(bad, assigned_at=ahead),
         replace(bad, tenant_id=TENANT, assigned_at=ahead),
         replace(bad, tenant_id=TENANT, config_version=9, assigned_at=ahead),
         replace(bad, tenant_id=TENANT, config_version=9, assigned_at=behind),
         replace(bad, tenant_id=TENANT, config_version=9),
+        replace(bad, tenant_id=TENANT, config_version=9, event_id="waits"),
         replace(bad, tenant_id=TENANT, config_version=1, event_id="free"),
-        replace(bad, tenant_id=TENANT, config_version=9, event_id="free"),
-    ):
+        replace(bad, tenant_id=TENANT, config_version=1, event_id="free", variant_id="control"),
+        replace(bad, tenant_id=TENANT, config_version=1, event_id="free", variant_id="control",
+                assigned_at=BEGINNING),
+    ):  # fmt: skip
         log.append(event, at=BEGINNING)
-    assert reasons_of(attributed(each.received for each in log.records)) == [
+    result = attributed((each.received for each in log.records), a_definition(ended_at=BEGINNING))
+    assert reasons_of(result) == [
         "mismatch",
         "bad_value",
         "from_future",
         "too_late",
         "duplicate",
-        "unknown_variant",
         "unknown_definition",
+        "unknown_variant",
+        "ended",
     ]
 
 
