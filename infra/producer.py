@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -39,15 +40,33 @@ class Delivery:
         self.failed = 0
         self.first_failure = ""
 
-    def send(self, topic: str, key: bytes, value: bytes | None) -> None:
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        *,
+        headers: Mapping[str, bytes] | None = None,
+        on_delivered: Callable[[int, int], None] | None = None,
+    ) -> None:
         """Queues a record; waits while the queue is full.
+
+        Args:
+            on_delivered: Called with the partition and offset the record got, if it is delivered.
 
         Raises:
             BrokerError: The record can never be sent (too large, unknown topic).
         """
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            self._on_delivery(error, message)
+            if error is None and on_delivered is not None:
+                on_delivered(int(message.partition() or 0), int(message.offset() or 0))
+
+        report = self._on_delivery if on_delivered is None else on_delivery
         while True:
             try:
-                self._producer.produce(topic, value, key, on_delivery=self._on_delivery)
+                self._producer.produce(topic, value, key, on_delivery=report, headers={**(headers or {})})
                 break
             except BufferError:
                 self._producer.poll(0.1)

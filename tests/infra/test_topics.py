@@ -12,7 +12,8 @@ from schemas import AVRO_RECORDS, avro_text, json_schema
 
 TENANT_TOPICS = {"livelift.{tenant_id}.assignments", "livelift.{tenant_id}.outcomes"}
 INTERNAL_TOPICS = {
-    f"livelift-internal.{name}" for name in ("counts", "definitions", "slots", "rejected", "heartbeat")
+    f"livelift-internal.{name}"
+    for name in ("counts", "definitions", "slots", "rejected", "replays", "heartbeat")
 }
 
 

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 import schemas
 from infra.definitions import DefinitionError, Limits, draft_of, to_json
 from infra.heartbeat import heartbeat
+from infra.rejected import Position, note_of
 from infra.strict_yaml import parse_documents
 from infra.topics import topic_files
 from jobs.scorecard import book as scorecard
@@ -155,3 +156,13 @@ def test_a_heartbeat_has_region_and_time(example: Example) -> None:
 
 def test_the_heartbeat_that_is_sent_is_valid() -> None:
     assert is_valid("heartbeat", json.loads(heartbeat("local", BEGINNING)))
+
+
+@pytest.mark.parametrize("example", examples("replay"), ids=str)
+def test_a_replay_says_which_record_was_sent_again_and_as_what(example: Example) -> None:
+    assert is_valid("replay", example.content["replay"]) == example.is_good
+
+
+def test_the_note_of_a_replay_is_valid() -> None:
+    refused = Position("livelift.acme.outcomes", 0, 5)
+    assert is_valid("replay", json.loads(note_of(refused, refused._replace(offset=9))))
