@@ -8,9 +8,11 @@ version is refused and the same content is nothing to do. ``publish`` does the r
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +25,12 @@ from infra.topics import create_all, create_tenant
 from jobs.wiring.kafka import DEFINITIONS_TOPIC
 from schemas import json_schema
 from schemas.event_lines import TENANT_ID, BadLineError, epoch_ms
+from udfs.attribution.reference import EFFECT_MS
 
 TOPIC = DEFINITIONS_TOPIC
 DAY_MS = 86_400_000
+LATEST_ENDING_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
 
 Content = dict[str, Any]
 """A definition as on the topic: the YAML's fields, every default filled in."""
@@ -120,7 +125,8 @@ def plan(drafts: Iterable[Draft], published: Mapping[DefinitionKey, Published]) 
     ``alpha``, ``stop_alpha`` and ``planned_units`` a later version does not name are taken over.
 
     Raises:
-        DefinitionError: A version exists with other content, or alpha or planned_units would change.
+        DefinitionError: A version exists with other content, alpha or planned_units would change, or an
+            experiment that has an end would lose it or end later.
     """
     known = {key: each.content for key, each in published.items()}
     new = []
@@ -130,6 +136,7 @@ def plan(drafts: Iterable[Draft], published: Mapping[DefinitionKey, Published]) 
             draft = _with_frozen(draft, first)
         existing = known.get(draft.key)
         if existing is None:
+            _refuse_a_later_end(draft, known)
             known[draft.key] = draft.content
             new.append(draft)
         elif existing != draft.content:
@@ -160,6 +167,8 @@ def read_published(settings: Settings) -> dict[DefinitionKey, Published]:
 def publish(settings: Settings, drafts: Sequence[Draft]) -> list[Draft]:
     """Publishes what is new and returns it; topics that are missing are created first.
 
+    When it returns, an ending is in effect: an assignment published from then on comes after it.
+
     Raises:
         DefinitionError: As ``plan``; nothing is published then.
         BrokerError: The broker did not take all of them.
@@ -172,6 +181,8 @@ def publish(settings: Settings, drafts: Sequence[Draft]) -> list[Draft]:
         for draft in new:
             delivery.send(TOPIC, str(draft.key).encode(), to_json(draft.content))
     delivery.raise_for_failures()
+    if any(draft.content["ended_at"] is not None for draft in new):
+        time.sleep(EFFECT_MS / 1000)  # from the broker's answer on, so never too early by the broker's clock
     return new
 
 
@@ -234,6 +245,21 @@ def _with_frozen(draft: Draft, first: Content) -> Draft:
     return replace(draft, content=content)
 
 
+def _refuse_a_later_end(draft: Draft, known: Mapping[DefinitionKey, Content]) -> None:
+    """An ending stands: assignments after it were refused, and nothing can bring them back."""
+    ends = {key: content["ended_at"] for key, content in known.items() if key[:2] == draft.key[:2]}
+    given = {key: ended_at for key, ended_at in ends.items() if ended_at is not None}
+    if given:
+        earliest = min(given, key=lambda key: given[key])
+        ended_at = draft.content["ended_at"]
+        if ended_at is None or ended_at > given[earliest]:
+            moment = datetime.fromtimestamp(given[earliest] / 1000, UTC).isoformat(timespec="milliseconds")
+            raise DefinitionError(
+                f"{draft.document.where(('ended_at',))}: must be {moment} or earlier, because the experiment "
+                f"ended then by {earliest} (it is {'null' if ended_at is None else ended_at})"
+            )
+
+
 def _differences(one: Any, other: Any, path: YamlPath = ()) -> Iterator[str]:
     """Paths at which two contents differ."""
     if isinstance(one, dict) and isinstance(other, dict):
@@ -261,7 +287,9 @@ def _problems(content: Content, limits: Limits) -> Iterator[tuple[YamlPath, str]
             epoch_ms(content["ended_at"])
         except BadLineError as error:
             yield ("ended_at",), str(error)
-    longest = limits.retention_ms - limits.horizon_ms
+    elif content["ended_at"] is not None and not 0 <= content["ended_at"] <= LATEST_ENDING_MS:
+        yield ("ended_at",), f"must be in the years 1970 to 9999 (it is {content['ended_at']})"
+    longest = max(0, limits.retention_ms - limits.horizon_ms)
     if _days_to_ms(content["pre_period_days"]) > longest:
         yield (
             ("pre_period_days",),

@@ -96,7 +96,7 @@ def _document(root: yaml.Node, source: str) -> Document:
 def _value(node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], source: str) -> Any:
     lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
-        return node.value if node.style else _plain_scalar(node.value)
+        return _text(node, source) if node.style else _plain_scalar(_text(node, source))
     if isinstance(node, yaml.SequenceNode):
         return [_value(child, (*path, index), lines, source) for index, child in enumerate(node.value)]
     return dict(_pairs(node, path, lines, source))
@@ -110,11 +110,20 @@ def _pairs(
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
             raise YamlError(f"{source}:{line}: a key must be text")
-        if key.value in seen:
-            raise YamlError(f"{source}:{line}: {spelled((*path, key.value))} is given twice")
-        seen.add(key.value)
-        yield key.value, _value(child, (*path, key.value), lines, source)
-        lines[(*path, key.value)] = line
+        name = _text(key, source)
+        if name in seen:
+            raise YamlError(f"{source}:{line}: {spelled((*path, name))} is given twice")
+        seen.add(name)
+        yield name, _value(child, (*path, name), lines, source)
+        lines[(*path, name)] = line
+
+
+def _text(node: yaml.ScalarNode, source: str) -> str:
+    """What the scalar says; half of a surrogate pair, written as an escape, has no bytes in UTF-8."""
+    text: str = node.value
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise YamlError(f"{source}:{node.start_mark.line + 1}: {text!r} is not Unicode text")
+    return text
 
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")

@@ -23,7 +23,8 @@ def define(
     """Publish definitions of experiments; all of them, or none if one is wrong.
 
     A version that is published already with the same content is left as it is; with other content it is
-    refused: a change is a new config_version.
+    refused: a change is a new config_version. A version with `ended_at` ends the experiment: the command
+    returns when that is in effect, so assignments made after it and published from then on are refused.
     """
     settings = load()
     with refusals():

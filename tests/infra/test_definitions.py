@@ -87,6 +87,39 @@ def test_a_version_frozen_in_the_same_call_counts() -> None:
         plan([draft(), draft(config_version=2, alpha=0.1)], {})
 
 
+@pytest.mark.parametrize("later", [None, BEGINNING + 1])
+def test_an_end_cannot_be_taken_back_or_put_off(later: int | None) -> None:
+    ended = published(draft(), draft(config_version=2, ended_at=BEGINNING))
+    with pytest.raises(DefinitionError) as refusal:
+        plan([draft(config_version=3, ended_at=later)], ended)
+    assert str(refusal.value) == (
+        "experiment.yaml:1: ended_at: must be 2026-01-01T00:00:00.000+00:00 or earlier, because the "
+        f"experiment ended then by acme/checkout-button/2 (it is {later or 'null'})"
+    )
+
+
+def test_an_end_may_come_earlier_and_versions_before_it_stay_as_they_are() -> None:
+    ended = published(draft(), draft(config_version=2, ended_at=BEGINNING))
+    earlier = draft(config_version=3, ended_at="2025-12-31T00:00:00Z")
+    assert plan([draft(), earlier], ended) == [earlier]
+
+
+def test_an_end_given_in_the_same_call_counts() -> None:
+    with pytest.raises(DefinitionError, match="ended then by acme/checkout-button/1"):
+        plan([draft(ended_at=BEGINNING), draft(config_version=2)], {})
+
+
+def test_the_longest_pre_period_is_what_the_outcomes_are_kept_for_without_the_horizon() -> None:
+    assert draft(pre_period_days=21).content["pre_period_days"] == 21
+    with pytest.raises(DefinitionError, match=r"pre_period_days: must be at most 21 \(it is 21\.001\)"):
+        draft(pre_period_days=21.001)
+
+
+def test_without_a_pre_period_outcomes_need_not_be_kept_as_long_as_the_horizon() -> None:
+    (document,) = parse_documents(json.dumps(DEFINITION), "experiment.yaml")
+    assert draft_of(document, Limits(horizon_ms=7 * DAY, retention_ms=DAY)).content["pre_period_days"] == 0
+
+
 def test_other_experiments_and_tenants_are_free() -> None:
     others = published(draft(alpha=0.01))
     assert len(plan([draft(experiment_id="other"), draft(tenant_id="globex")], others)) == 2

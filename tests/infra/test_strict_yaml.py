@@ -83,3 +83,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_path_is_spelled_as_people_write_it() -> None:
     assert spelled(("metrics", 2, "cap")) == "metrics[2].cap"
     assert spelled((0, "cap")) == "[0].cap"
+
+
+@pytest.mark.parametrize("text", ['a:\n  b: "\\ud800"\n', 'a:\n  "\\udc00": 1\n'])
+def test_half_a_surrogate_pair_is_no_text(text: str) -> None:
+    with pytest.raises(YamlError, match=r"^file\.yaml:2: '\\ud[8c]00' is not Unicode text$"):
+        parse_documents(text, "file.yaml")
