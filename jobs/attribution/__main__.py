@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
@@ -48,8 +49,11 @@ def main() -> None:
     tables = environment(settings, lane, arguments.restore)
     if arguments.plan:
         print(pipeline.compiled(pipeline.attribution(tables, settings, lane)), end="")
-    else:
+        return
+    try:
         print(pipeline.submit(tables, settings, lane))
+    except pipeline.PlanError as error:
+        sys.exit(f"attribution: {error}")
 
 
 if __name__ == "__main__":

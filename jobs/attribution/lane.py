@@ -18,8 +18,8 @@ LONGEST_READABLE = 40
 class Lane:
     """Whom one instance of the job serves, and at which rebuild epoch its rows are written.
 
-    Lanes of different epochs write no row with the same key, for the epoch is in every key. All of them run the
-    same code and the same plan.
+    Lanes of different epochs write no row with the same key, for the epoch is in every key. All run the same
+    code and the same plan.
 
     Args:
         tenant_id: Whose topics are read; '' for everyone's.

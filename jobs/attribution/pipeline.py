@@ -16,6 +16,7 @@ from pyflink.table import StatementSet, TableEnvironment
 
 from config.settings import DAY_MS, Settings
 from jobs.attribution.lane import Lane
+from jobs.attribution.takeover import layout_sha256, must_match, plan_sha256
 from jobs.wiring import kafka, rejected
 
 FOLDER = Path(__file__).parent
@@ -27,6 +28,10 @@ FUNCTIONS = {
     "emission_version": "EmissionVersion",
 }
 JAVA_PACKAGE = "io.livelift.attribution.flink"
+
+
+class PlanError(Exception):
+    """The queries give another plan than the one that is kept; one line."""
 
 
 def options(settings: Settings) -> dict[str, str]:
@@ -43,17 +48,6 @@ def options(settings: Settings) -> dict[str, str]:
     }
 
 
-def rules(settings: Settings) -> dict[str, str]:
-    """The settings that decide what is counted: a job that takes over state must have the same ones."""
-    of = settings.attribution
-    return {
-        "livelift.region": settings.region,
-        "livelift.horizon_ms": str(of.horizon_ms),
-        "livelift.future_ms": str(of.future_ms),
-        "livelift.retention_ms": str(of.retention_ms),
-    }
-
-
 def parameters(settings: Settings, lane: Lane) -> dict[str, str]:
     """What the Java functions ask for (``JobParameters.java``)."""
     return {
@@ -62,7 +56,7 @@ def parameters(settings: Settings, lane: Lane) -> dict[str, str]:
         "livelift.registry_url": settings.registry.url,
         "livelift.max_skew_ms": str(settings.attribution.max_skew_ms),
         "livelift.rejected_percent_limit": str(settings.attribution.rejected_percent_limit),
-        **rules(settings),
+        **must_match(settings),
         **lane.parameters,
     }
 
@@ -116,8 +110,16 @@ def submit(tables: TableEnvironment, settings: Settings, lane: Lane) -> str:
     """Start the job and return its id.
 
     The compiled plan is what runs: the state's names are the plan's, so a new start finds its state again.
+
+    Raises:
+        PlanError: Its layout is not the one that ``plan.json`` says everyone knows of.
     """
     plan = compiled(attribution(tables, settings, lane))
+    if layout_sha256(plan) != plan_sha256():
+        raise PlanError(
+            "the queries do not give the plan that jobs/attribution/plan.json keeps; running jobs cannot be "
+            "taken over by it: python -m jobs.attribution --plan > jobs/attribution/plan.json, then rebuild"
+        )
     with NamedTemporaryFile("w", suffix=".json") as file:
         file.write(plan)
         file.flush()

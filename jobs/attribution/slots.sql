@@ -8,6 +8,6 @@ SELECT kind, epoch, tenant_id, experiment_id, config_version, variant_id, metric
        COUNT(*) AS updates,
        emission_version() AS version
 FROM deltas
-WHERE kind = 'slot'
+WHERE kind NOT IN ('rejected', 'ledger', 'activity')
 GROUP BY kind, epoch, tenant_id, experiment_id, config_version, variant_id, metric_id, segment, cohort, unit_class,
          region

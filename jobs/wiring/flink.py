@@ -91,5 +91,10 @@ def _recovery(path: str) -> dict[str, str]:
 
 
 def _flink_map(entries: Mapping[str, str]) -> str:
-    """Flink's text form of a map; quotes allow for colons and commas in the values."""
-    return ",".join(f"{key}:" + "'" + value.replace("'", "''") + "'" for key, value in entries.items())
+    """Flink's text form of a map: YAML on one line, in which quotes and escapes allow for any letter."""
+    return "{" + ", ".join(f"{_quoted(key)}: {_quoted(value)}" for key, value in entries.items()) + "}"
+
+
+def _quoted(text: str) -> str:
+    plain = (each if " " <= each <= "~" and each not in '"\\' else f"\\U{ord(each):08x}" for each in text)
+    return '"' + "".join(plain) + '"'

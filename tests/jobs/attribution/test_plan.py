@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pyflink.table import StatementSet
 
-from config.settings import Settings, load
+from config.settings import DAY_MS, Settings, load
 from jobs.attribution import pipeline
 from jobs.attribution.__main__ import environment
+from jobs.attribution.lane import Lane
+from jobs.attribution.takeover import KEPT_PLAN, layout_sha256, plan_sha256
 
 pytestmark = pytest.mark.jvm
-
-KEPT_PLAN = Path(pipeline.__file__).with_name("plan.json")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def settings() -> Settings:
 @pytest.fixture(scope="module")
 def statements(settings: Settings) -> Iterator[StatementSet]:
     assert settings.attribution_jar.is_file(), f"{settings.attribution_jar} is not built: run `make setup`"
-    return pipeline.attribution(environment(settings), settings)
+    return pipeline.attribution(environment(settings, Lane()), settings, Lane())
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def plan(statements: StatementSet) -> dict[str, Any]:
 
 
 def nodes_of(plan: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    return [node for node in plan["nodes"] if node["type"].startswith(f"stream-exec-{kind}_")]
+    return [node for node in plan["nodes"] if node["type"].startswith(f"stream-exec-{kind}")]
 
 
 def test_the_plan_is_the_one_the_running_jobs_state_was_written_by(plan: dict[str, Any]) -> None:
@@ -49,7 +48,7 @@ def test_the_plan_is_the_one_the_running_jobs_state_was_written_by(plan: dict[st
     assert plan == json.loads(KEPT_PLAN.read_text(encoding="utf-8"))
 
 
-def test_the_plan_is_the_same_in_every_environment(settings: Settings, plan: dict[str, Any]) -> None:
+def test_the_plan_is_the_same_in_every_environment_and_lane(settings: Settings, plan: dict[str, Any]) -> None:
     elsewhere = replace(
         settings,
         region="eu",
@@ -57,21 +56,31 @@ def test_the_plan_is_the_same_in_every_environment(settings: Settings, plan: dic
         registry=replace(settings.registry, url="https://registry.example"),
         attribution=replace(settings.attribution, epoch=7, horizon_ms=1, retention_ms=2, future_ms=3),
     )
-    found = pipeline.compiled(pipeline.attribution(environment(elsewhere), elsewhere))
+    lane = Lane("acme", "checkout-button", 7)
+    found = pipeline.compiled(pipeline.attribution(environment(elsewhere, lane), elsewhere, lane))
     assert json.loads(found) == plan
 
 
+def test_figures_of_settings_leave_the_layout_as_it_is(settings: Settings, plan: dict[str, Any]) -> None:
+    """The state of a job is good for one with another latency, or which keeps its counts for longer."""
+    rules = replace(settings.attribution, mini_batch_ms=70, idle_timeout_ms=2000, retention_ms=90 * DAY_MS)
+    others = replace(settings, attribution=rules)
+    found = pipeline.compiled(pipeline.attribution(environment(others, Lane()), others, Lane()))
+    assert json.loads(found) != plan
+    assert layout_sha256(found) == plan_sha256()
+
+
 def test_changes_are_added_up_before_they_travel(plan: dict[str, Any]) -> None:
-    (local,) = nodes_of(plan, "local-group-aggregate")
-    (total,) = nodes_of(plan, "global-group-aggregate")
-    assert local["aggCalls"][1]["name"] == total["aggCalls"][1]["name"] == "sums"
+    local = nodes_of(plan, "local-group-aggregate")
+    total = nodes_of(plan, "global-group-aggregate")
+    assert [node["aggCalls"][1]["name"] for node in (*local, *total)] == 4 * ["sums"]
 
 
-def test_one_function_with_one_state_feeds_both_sinks(plan: dict[str, Any]) -> None:
+def test_one_function_with_one_state_feeds_all_sinks(plan: dict[str, Any]) -> None:
     (function,) = nodes_of(plan, "process-table-function")
     assert function["uid"] == "attribution-by-unit"
     readers = [edge["target"] for edge in plan["edges"] if edge["source"] == function["id"]]
-    assert len(readers) == len(nodes_of(plan, "sink")) == 2
+    assert len(readers) == len(nodes_of(plan, "sink")) == 3
 
 
 def test_mini_batches_follow_append_time_and_idle_partitions_do_not_hold_it(
@@ -91,9 +100,14 @@ def test_mini_batches_follow_append_time_and_idle_partitions_do_not_hold_it(
     assert watermark["watermarkParams"]["sourceIdleTimeout"] == settings.attribution.idle_timeout_ms
 
 
-def test_no_state_of_the_job_expires(plan: dict[str, Any]) -> None:
-    ttls = {state["ttl"] for node in plan["nodes"] for state in node.get("state", [])}
-    assert ttls == {"0 ms"}
+def test_only_the_sums_of_counts_expire_and_only_when_nothing_can_change_them(plan: dict[str, Any]) -> None:
+    assert [sink["dynamicTableSink"]["table"]["identifier"] for sink in nodes_of(plan, "sink")] == [
+        f"`default_catalog`.`default_database`.`{name}`" for name in ("slots", "counts", "rejected")
+    ]
+    slots, counts = ([state["ttl"] for state in node["state"]] for node in nodes_of(plan, "global-group"))
+    assert (slots, counts) == (["0 ms"], ["60 d"])
+    others = [node for node in plan["nodes"] if "global-group-aggregate" not in node["type"]]
+    assert [state for node in others for state in node.get("state", [])] == []
 
 
 def test_the_heartbeat_moves_time_and_goes_no_further(plan: dict[str, Any]) -> None:

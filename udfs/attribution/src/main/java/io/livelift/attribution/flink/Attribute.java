@@ -1,11 +1,10 @@
 package io.livelift.attribution.flink;
 
+import io.livelift.attribution.Endings;
 import io.livelift.attribution.EventDecoder;
 import io.livelift.attribution.LogRecord;
-import io.livelift.attribution.Pages;
 import io.livelift.attribution.Reason;
 import io.livelift.attribution.UnitEngine;
-import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.flink.table.annotation.ArgumentHint;
@@ -13,6 +12,7 @@ import org.apache.flink.table.annotation.ArgumentTrait;
 import org.apache.flink.table.annotation.DataTypeHint;
 import org.apache.flink.table.annotation.FunctionHint;
 import org.apache.flink.table.annotation.StateHint;
+import org.apache.flink.table.api.dataview.MapView;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.functions.FunctionContext;
@@ -24,9 +24,12 @@ import org.apache.flink.types.Row;
  * in, delta rows and refused records out. The rules are {@link UnitEngine}'s; this is where Flink keeps a unit's memory
  * and its alarm clock.
  *
- * <p>Per unit it keeps the engine's bytes and, while the unit must be woken, one timer with what the engine needs then.
- * A timer is set again only when the unit must be woken earlier than it said before; one that comes too early asks
- * anew. Both go when the engine has nothing left to keep.
+ * <p>Per unit it keeps the engine's bytes, one timer with what the engine needs then, and the pages in which a heavy
+ * user's memory continues. A timer is set again only when the unit must be woken earlier than it said before; one that
+ * comes too early asks anew. All three go together, when the engine has nothing left to keep.
+ *
+ * <p>A unit's clock is {@link Endings#EFFECT_MS} behind the watermark: what is decided at a moment may depend on
+ * definitions appended up to that moment, and by then the broker has shown them.
  *
  * <p>It fails, and Flink starts it again, when the registry or the broker of the definitions stay away; a record alone
  * never makes it fail.
@@ -37,52 +40,39 @@ public final class Attribute extends ProcessTableFunction<RowData> {
             + " topic STRING NOT NULL, `partition` INT NOT NULL, `offset` BIGINT NOT NULL,"
             + " append_time TIMESTAMP_LTZ(3) NOT NULL>";
 
-    /** Timers do not tell their key, so it is kept beside {@code wake_at}; the tenant as bytes, which need no decoding. */
-    static final String STATE = "ROW<unit BYTES, wake_at BIGINT, tenant_id BYTES, unit_key BYTES>";
+    /** The engine's bytes, which change at each event, and beside them the {@link Alarm}, which rarely does. */
+    static final String STATE = "ROW<unit BYTES, alarm BYTES>";
 
     private static final int UNIT = 0;
-    private static final int WAKE_AT = 1;
-    private static final int TENANT_ID = 2;
-    private static final int UNIT_KEY = 3;
+    private static final int ALARM = 1;
 
-    /** What the engine is given until Flink keeps pages for it. */
-    private static final Pages NO_PAGES = new Pages() {
-        @Override
-        public byte[] get(int page) {
-            return null;
-        }
 
-        @Override
-        public void put(int page, byte[] bytes) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public void remove(int page) {
-            throw new UnsupportedOperationException();
-        }
-    };
-
-    private transient DeltaRows output;
+    private transient RejectedShares output;
     private transient UnitEngine engine;
-    private transient DefinitionsFollower definitions;
     private transient LogRecord record;
+    private transient StatePages unitPages;
     private transient Map<StringData, TenantTopic> topics;
 
     @Override
     public void open(FunctionContext context) {
         JobParameters parameters = JobParameters.of(context);
-        definitions = DefinitionsFollower.of(parameters.bootstrap(), parameters.definitionsTopic());
-        output = new DeltaRows(parameters.rules().region(), this::collect);
+        DefinitionsFollower definitions =
+                DefinitionsFollower.of(parameters.bootstrap(), parameters.definitionsTopic());
+        DeltaRows rows = new DeltaRows(
+                parameters.rules().region(), parameters.epoch(), parameters.experimentId(), this::collect);
+        output = new RejectedShares(
+                context.getMetricGroup(), parameters.rejectedPercentLimit(), rows, System::nanoTime);
         EventDecoder decoder = new EventDecoder(new RegistrySchemas(parameters.registryUrl()));
         engine = new UnitEngine(parameters.rules(), definitions, decoder, output);
         record = new LogRecord();
+        unitPages = new StatePages();
         topics = new HashMap<>();
     }
 
     public void eval(
             Context context,
             @StateHint(type = @DataTypeHint(STATE), ttl = "0 ms") Row state,
+            @StateHint(ttl = "0 ms") MapView<Integer, byte[]> pages,
             @ArgumentHint(
                             value = {ArgumentTrait.SET_SEMANTIC_TABLE, ArgumentTrait.REQUIRE_ON_TIME},
                             type = @DataTypeHint(value = INPUT, bridgedTo = RowData.class))
@@ -100,49 +90,60 @@ public final class Attribute extends ProcessTableFunction<RowData> {
             output.rejected(Reason.MISMATCH, "the topic is no tenant's", record);
             return;
         }
-        byte[] unit = engine.onRecord((byte[]) state.getField(UNIT), NO_PAGES, record);
-        keep(context, state, unit, topic.tenantId(), record.key);
+        output.received(record.tenantId, record.appendTimeMs);
+        byte[] before = (byte[]) state.getField(UNIT);
+        byte[] unit = engine.onRecord(before, unitPages.of(pages), record);
+        if (unit != null) {
+            keep(context, state, unit, record.tenantId, record.key);
+        } else if (before != null) {
+            forget(context, state);
+        }
     }
 
-    public void onTimer(OnTimerContext context, Row state) {
+    public void onTimer(OnTimerContext context, Row state, MapView<Integer, byte[]> pages) {
         TimeContext<Long> time = context.timeContext(Long.class);
-        byte[] unit = (byte[]) state.getField(UNIT);
-        if (unit == null || !time.time().equals(state.getField(WAKE_AT))) {
+        byte[] alarm = (byte[]) state.getField(ALARM);
+        if (alarm == null || time.time() != timerOf(Alarm.wakeAtMs(alarm))) {
             return;
         }
-        String tenantId = new String((byte[]) state.getField(TENANT_ID), StandardCharsets.UTF_8);
-        byte[] unitKey = (byte[]) state.getField(UNIT_KEY);
-        long nowMs = time.currentWatermark();
-        definitions.catchUp(nowMs);
-        forgetTimer(state);
-        keep(context, state, engine.onTimer(unit, NO_PAGES, tenantId, unitKey, nowMs), tenantId, unitKey);
+        state.setField(ALARM, null);
+        String tenantId = Alarm.tenantId(alarm);
+        byte[] unitKey = Alarm.unitKey(alarm);
+        long nowMs = time.currentWatermark() - Endings.EFFECT_MS;
+        byte[] unit = engine.onTimer((byte[]) state.getField(UNIT), unitPages.of(pages), tenantId, unitKey, nowMs);
+        if (unit == null) {
+            forget(context, state);
+        } else {
+            keep(context, state, unit, tenantId, unitKey);
+        }
     }
 
     private void keep(Context context, Row state, byte[] unit, String tenantId, byte[] unitKey) {
-        Long wakeAt = (Long) state.getField(WAKE_AT);
-        long wanted = unit == null ? Long.MAX_VALUE : engine.wakeAtMs();
-        if (wakeAt != null && (unit == null || wanted < wakeAt)) {
-            // Never clearAllTimers(): in Flink 2.3.0 it takes other units' timers with it.
-            context.timeContext(Long.class).clearTimer(wakeAt);
-            wakeAt = null;
-        }
-        if (unit == null) {
-            context.clearAllState();
+        state.setField(UNIT, unit);
+        long wakeAtMs = engine.wakeAtMs();
+        byte[] alarm = (byte[]) state.getField(ALARM);
+        if (alarm != null && Alarm.wakeAtMs(alarm) <= wakeAtMs) {
             return;
         }
-        state.setField(UNIT, unit);
-        if (wakeAt == null && wanted != Long.MAX_VALUE) {
-            context.timeContext(Long.class).registerOnTime(wanted);
-            state.setField(WAKE_AT, wanted);
-            state.setField(TENANT_ID, tenantId.getBytes(StandardCharsets.UTF_8));
-            state.setField(UNIT_KEY, unitKey);
+        clearTimer(context, alarm);
+        context.timeContext(Long.class).registerOnTime(timerOf(wakeAtMs));
+        state.setField(ALARM, Alarm.bytes(wakeAtMs, tenantId, unitKey));
+    }
+
+    private static void forget(Context context, Row state) {
+        clearTimer(context, (byte[]) state.getField(ALARM));
+        context.clearAllState();
+    }
+
+    private static void clearTimer(Context context, byte[] alarm) {
+        if (alarm != null) {
+            // Never clearAllTimers(): in Flink 2.3.0 it takes other units' timers with it.
+            context.timeContext(Long.class).clearTimer(timerOf(Alarm.wakeAtMs(alarm)));
         }
     }
 
-    private static void forgetTimer(Row state) {
-        state.setField(WAKE_AT, null);
-        state.setField(TENANT_ID, null);
-        state.setField(UNIT_KEY, null);
+    private static long timerOf(long wakeAtMs) {
+        return wakeAtMs + Endings.EFFECT_MS;
     }
 
     private TenantTopic topic(StringData name) {

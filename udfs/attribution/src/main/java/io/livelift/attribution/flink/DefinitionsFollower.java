@@ -6,6 +6,7 @@ import io.livelift.attribution.DefinitionCatalog;
 import io.livelift.attribution.DefinitionReader;
 import io.livelift.attribution.Endings;
 import java.lang.management.ManagementFactory;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -25,10 +26,10 @@ import org.slf4j.LoggerFactory;
 /**
  * The definitions topic as a book: everything that was on it when the task started, and what came since.
  *
- * <p>Definitions never change, so nothing is read while all that is asked for is known. An unknown one makes the asking
- * task take what has arrived, without waiting for the broker; {@link #catchUp} waits. There is no thread, because Flink
- * closes no function of this kind and a thread would outlive the job. All tasks of a job in one process share one
- * follower and its connection, which live as long as the job's class loader.
+ * <p>The topic is read by the task that asks for a moment nobody asked for yet, at most twice a second of append time
+ * and not at all for the long past, of which everything is known. There is no thread, because Flink closes no function
+ * of this kind and a thread would outlive the job. All tasks of a job in one process share one follower and its
+ * connection, which live as long as the job's class loader.
  *
  * <p>Records that are no definitions are passed over and logged: one of them must not stop every tenant.
  */
@@ -43,15 +44,18 @@ final class DefinitionsFollower implements DefinitionBook {
 
     private static final Duration A_WHILE = Duration.ofMillis(100);
 
-    /** So often at most an unknown definition makes a task look, or a flood of such records would do nothing else. */
-    private static final long LOOK_NANOS = Duration.ofMillis(20).toNanos();
+    /** A definition is shown to readers so soon after the time that is its append time. */
+    private static final long SHOWN_AFTER_MS = Endings.EFFECT_MS / 2;
+
+    /** Clocks of this machine and of a broker are no further apart. */
+    private static final long MOST_CLOCK_SKEW_MS = Duration.ofMinutes(5).toMillis();
 
     private final DefinitionCatalog definitions = new DefinitionCatalog();
     private final ReentrantLock reading = new ReentrantLock();
     private final Consumer<byte[], byte[]> consumer;
     private final List<TopicPartition> partitions;
-    private volatile long lookedAt = System.nanoTime();
-    private long caughtUpTo = Long.MIN_VALUE;
+    private final Clock clock;
+    private volatile long caughtUpTo;
 
     /**
      * The follower of a topic, caught up with what is on it now.
@@ -62,10 +66,8 @@ final class DefinitionsFollower implements DefinitionBook {
         synchronized (FOLLOWERS) {
             DefinitionsFollower follower = FOLLOWERS.get(bootstrap + "/" + topic);
             if (follower == null) {
-                follower = new DefinitionsFollower(consumer(bootstrap), topic);
+                follower = new DefinitionsFollower(consumer(bootstrap), topic, Clock.systemUTC());
                 FOLLOWERS.put(bootstrap + "/" + topic, follower);
-            } else {
-                follower.readToEnd();
             }
             return follower;
         }
@@ -98,8 +100,9 @@ final class DefinitionsFollower implements DefinitionBook {
     }
 
     /** Reads the topic to its end; for tests, with a consumer of their own. */
-    DefinitionsFollower(Consumer<byte[], byte[]> consumer, String topic) {
+    DefinitionsFollower(Consumer<byte[], byte[]> consumer, String topic, Clock clock) {
         this.consumer = consumer;
+        this.clock = clock;
         try {
             partitions = consumer.partitionsFor(topic).stream()
                     .map(partition -> new TopicPartition(topic, partition.partition()))
@@ -109,7 +112,7 @@ final class DefinitionsFollower implements DefinitionBook {
             }
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
-            readToEnd();
+            readToEnd(Long.MIN_VALUE);
         } catch (RuntimeException e) {
             consumer.close();
             throw e;
@@ -118,10 +121,6 @@ final class DefinitionsFollower implements DefinitionBook {
 
     @Override
     public Definition find(String tenantId, String experimentId, int configVersion) {
-        Definition definition = definitions.find(tenantId, experimentId, configVersion);
-        if (definition != null || !look()) {
-            return definition;
-        }
         return definitions.find(tenantId, experimentId, configVersion);
     }
 
@@ -131,52 +130,38 @@ final class DefinitionsFollower implements DefinitionBook {
     }
 
     /**
-     * Makes sure that every definition appended up to a moment is in the book. Asks the broker once for each moment, and
-     * not at all for earlier ones.
+     * {@inheritDoc} One comparison when there is nothing to do; else it reads to the end of the topic.
      *
+     * @param appendTimeMs at least {@link Endings#EFFECT_MS} before a time that a broker has already given to a record:
+     *     so what was appended half of that later is shown, too, and need not be asked for again
      * @throws RuntimeException if the broker cannot be reached for 30 s
      */
     @Override
     public void catchUp(long appendTimeMs) {
+        if (appendTimeMs <= caughtUpTo) {
+            return;
+        }
         reading.lock();
         try {
             if (appendTimeMs > caughtUpTo) {
-                readToEnd();
-                caughtUpTo = appendTimeMs;
+                readToEnd(appendTimeMs);
             }
         } finally {
             reading.unlock();
         }
     }
 
-    /** Takes what has arrived, if it is time to and no other task is about it; false if it did not. */
-    private boolean look() {
-        if (System.nanoTime() - lookedAt < LOOK_NANOS || !reading.tryLock()) {
-            return false;
-        }
-        try {
-            lookedAt = System.nanoTime();
-            take(Duration.ZERO);
-            return true;
-        } finally {
-            reading.unlock();
-        }
-    }
-
-    private void readToEnd() {
-        reading.lock();
-        try {
-            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-            long deadline = System.nanoTime() + PATIENCE.toNanos();
-            while (isBehind(ends)) {
-                if (System.nanoTime() > deadline) {
-                    throw new IllegalStateException("the definitions up to " + ends + " could not be read in " + PATIENCE);
-                }
-                take(A_WHILE);
+    private void readToEnd(long appendTimeMs) {
+        long longPastMs = clock.millis() - MOST_CLOCK_SKEW_MS;
+        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        while (isBehind(ends)) {
+            if (System.nanoTime() > deadline) {
+                throw new IllegalStateException("the definitions up to " + ends + " could not be read in " + PATIENCE);
             }
-        } finally {
-            reading.unlock();
+            take(A_WHILE);
         }
+        caughtUpTo = Math.max(appendTimeMs + SHOWN_AFTER_MS, longPastMs);
     }
 
     private boolean isBehind(Map<TopicPartition, Long> ends) {

@@ -13,13 +13,14 @@ import org.apache.flink.table.data.StringData;
 
 /**
  * Gives everything the rules put out one row type: counted changes, and refused records as kind {@code rejected} with
- * {@code refused} filled in and every key column empty.
+ * {@code refused} filled in and every key column empty. In a job for one experiment it passes on what names the
+ * experiment and nothing else, so neither ledger nor refused records.
  *
  * <p>The row type enters the state of the aggregate behind it: a new counter is a new kind, never a new column.
  */
 final class DeltaRows implements Output {
-    static final String TYPE = "ROW<kind STRING NOT NULL, experiment_id STRING NOT NULL, config_version INT NOT NULL,"
-            + " variant_id STRING NOT NULL, metric_id STRING NOT NULL, segment STRING NOT NULL,"
+    static final String TYPE = "ROW<kind STRING NOT NULL, epoch INT NOT NULL, experiment_id STRING NOT NULL,"
+            + " config_version INT NOT NULL, variant_id STRING NOT NULL, metric_id STRING NOT NULL, segment STRING NOT NULL,"
             + " cohort BIGINT NOT NULL, unit_class STRING NOT NULL, region STRING NOT NULL,"
             + " n BIGINT NOT NULL, sums BYTES NOT NULL, counted_at BIGINT NOT NULL,"
             + " refused ROW<reason STRING, detail STRING, topic STRING, `partition` INT, `offset` BIGINT,"
@@ -36,11 +37,19 @@ final class DeltaRows implements Output {
     private static final int MOST_TEXTS = 20_000;
 
     private final StringData region;
+    private final int epoch;
+    private final String onlyExperimentId;
     private final Consumer<RowData> collector;
     private final Map<String, StringData> texts = new HashMap<>();
 
-    DeltaRows(String region, Consumer<RowData> collector) {
+    /**
+     * @param epoch in the key of every row
+     * @param onlyExperimentId empty for all experiments
+     */
+    DeltaRows(String region, int epoch, String onlyExperimentId, Consumer<RowData> collector) {
         this.region = StringData.fromString(region);
+        this.epoch = epoch;
+        this.onlyExperimentId = onlyExperimentId;
         this.collector = collector;
     }
 
@@ -57,8 +66,12 @@ final class DeltaRows implements Output {
             long n,
             byte[] sums,
             long appendTimeMs) {
+        if (!onlyExperimentId.isEmpty() && !onlyExperimentId.equals(experimentId)) {
+            return;
+        }
         collector.accept(GenericRowData.of(
                 text(kind),
+                epoch,
                 text(experimentId),
                 configVersion,
                 text(variantId),
@@ -75,6 +88,9 @@ final class DeltaRows implements Output {
 
     @Override
     public void rejected(Reason reason, String detail, LogRecord record) {
+        if (!onlyExperimentId.isEmpty()) {
+            return;
+        }
         byte[] value = record.value;
         String told = detail;
         if (value != null && value.length > MOST_REFUSED_BYTES) {
@@ -91,7 +107,20 @@ final class DeltaRows implements Output {
                 record.key,
                 value);
         collector.accept(GenericRowData.of(
-                REJECTED, EMPTY, 0, EMPTY, EMPTY, EMPTY, 0L, EMPTY, region, 0L, NO_SUMS, record.appendTimeMs, refused));
+                REJECTED,
+                epoch,
+                EMPTY,
+                0,
+                EMPTY,
+                EMPTY,
+                EMPTY,
+                0L,
+                EMPTY,
+                region,
+                0L,
+                NO_SUMS,
+                record.appendTimeMs,
+                refused));
     }
 
     /** The text in Flink's form, encoded once for each id instead of once for each row. */

@@ -5,9 +5,20 @@ import org.apache.flink.table.functions.FunctionContext;
 
 /**
  * What the functions are told about where they run and by which settings. It comes as job parameters and not as
- * arguments in SQL, so that the compiled plan is the same in every environment.
+ * arguments in SQL, so that the compiled plan is the same in every environment and lane.
+ *
+ * @param epoch the rebuild epoch of everything the job writes
+ * @param experimentId the experiment that alone is written; empty for all
+ * @param rejectedPercentLimit a tenant's share of refused records above which it is reported
  */
-record JobParameters(String bootstrap, String definitionsTopic, String registryUrl, long epoch, Rules rules) {
+record JobParameters(
+        String bootstrap,
+        String definitionsTopic,
+        String registryUrl,
+        int epoch,
+        String experimentId,
+        int rejectedPercentLimit,
+        Rules rules) {
     static final String PREFIX = "livelift.";
 
     /** @throws IllegalStateException naming the parameter that is missing or is no number */
@@ -16,7 +27,9 @@ record JobParameters(String bootstrap, String definitionsTopic, String registryU
                 text(context, "bootstrap"),
                 text(context, "definitions_topic"),
                 text(context, "registry_url"),
-                number(context, "epoch"),
+                (int) number(context, "epoch"),
+                text(context, "experiment"),
+                (int) number(context, "rejected_percent_limit"),
                 new Rules(
                         number(context, "horizon_ms"),
                         number(context, "future_ms"),

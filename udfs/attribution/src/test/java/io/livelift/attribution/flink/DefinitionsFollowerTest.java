@@ -7,11 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.MockConsumer;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.KafkaException;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.PartitionInfo;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.header.internals.RecordHeaders;
@@ -24,52 +28,63 @@ class DefinitionsFollowerTest {
     private static final String TOPIC = "livelift-internal.definitions";
     private static final TopicPartition PARTITION = new TopicPartition(TOPIC, 0);
 
+    private static final long NOW_MS = 1_767_225_600_000L;
+
+    private final Clock clock = Clock.fixed(Instant.ofEpochMilli(NOW_MS), ZoneOffset.UTC);
     private final MockConsumer<byte[], byte[]> consumer = new MockConsumer<>("earliest");
     private long end;
 
     @Test
     void whatIsOnTheTopicIsKnownFromTheStart() {
         topicWith(definition("checkout", 1));
-        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC);
+        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
         assertEquals(1000, follower.find("acme", "checkout", 1).appendTimeMs());
         assertNull(follower.find("acme", "checkout", 2));
         assertNull(follower.find("other", "checkout", 1));
     }
 
     @Test
-    void aDefinitionPublishedLaterIsFoundByWhoAsksForIt() {
+    void whatIsPublishedLaterIsKnownToWhoeverCatchesUpWithIt() {
         topicWith();
-        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC);
-        assertNull(follower.find("acme", "checkout", 1));
+        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
         append(definition("checkout", 1));
-        while (follower.find("acme", "checkout", 1) == null) {
-            Thread.onSpinWait();
-        }
+        assertNull(follower.find("acme", "checkout", 1));
+        follower.catchUp(NOW_MS);
+        assertNotNull(follower.find("acme", "checkout", 1));
     }
 
     @Test
-    void catchingUpReadsToTheEndOncePerMoment() {
+    void theBrokerIsAskedOnceForEveryHalfSecondOfTheLog() {
         topicWith();
-        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC);
-        append(definition("checkout", 1));
-        follower.catchUp(5000);
-        assertNotNull(follower.find("acme", "checkout", 1));
-        consumer.setOffsetsException(new org.apache.flink.kafka.shaded.org.apache.kafka.common.KafkaException("asked"));
-        follower.catchUp(5000);
-        follower.catchUp(4000);
+        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
+        follower.catchUp(NOW_MS);
+        failWhenAsked();
+        follower.catchUp(NOW_MS);
+        follower.catchUp(NOW_MS - 1);
+        follower.catchUp(NOW_MS + 500);
+        assertThrows(KafkaException.class, () -> follower.catchUp(NOW_MS + 501));
+    }
+
+    @Test
+    void theBrokerIsNotAskedForWhatIsLongPast() {
+        topicWith();
+        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
+        failWhenAsked();
+        follower.catchUp(NOW_MS - 300_000);
+        assertThrows(KafkaException.class, () -> follower.catchUp(NOW_MS - 299_999));
     }
 
     @Test
     void theFirstRecordOfADefinitionStands() {
         topicWith(definition("checkout", 1), definition("checkout", 1));
-        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC);
+        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
         assertEquals(1000, follower.find("acme", "checkout", 1).appendTimeMs());
     }
 
     @Test
     void recordsThatAreNoDefinitionsArePassedOver() {
         topicWith("no json", "{}", null, "[]", "", definition("checkout", 1));
-        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC);
+        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
         assertNotNull(follower.find("acme", "checkout", 1));
     }
 
@@ -77,9 +92,13 @@ class DefinitionsFollowerTest {
     void aMissingTopicStopsTheTaskAndIsNamed() {
         consumer.updatePartitions(TOPIC, List.of());
         RuntimeException failure =
-                assertThrows(IllegalStateException.class, () -> new DefinitionsFollower(consumer, TOPIC));
+                assertThrows(IllegalStateException.class, () -> new DefinitionsFollower(consumer, TOPIC, clock));
         assertEquals("topic " + TOPIC + " does not exist", failure.getMessage());
         assertTrue(consumer.closed());
+    }
+
+    private void failWhenAsked() {
+        consumer.setOffsetsException(new KafkaException("asked"));
     }
 
     private void topicWith(String... values) {

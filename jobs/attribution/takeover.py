@@ -1,0 +1,58 @@
+"""What a running job and today's code must share for the one to take over the state of the other."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings
+
+KEPT_PLAN = Path(__file__).with_name("plan.json")
+"""Today's compiled plan. It is compared with today's queries by a test, and before a job is submitted."""
+
+NO_TTL = "0 ms"
+
+
+def must_match(settings: Settings) -> dict[str, str]:
+    """The job parameters that must be equal, by name: the layout of the state, and the rules.
+
+    State in another layout cannot be read. Sums begun by other rules would be those of neither.
+    """
+    rules = settings.attribution
+    return {
+        "livelift.plan_sha256": plan_sha256(),
+        "livelift.region": settings.region,
+        "livelift.horizon_ms": str(rules.horizon_ms),
+        "livelift.future_ms": str(rules.future_ms),
+        "livelift.retention_ms": str(rules.retention_ms),
+    }
+
+
+@cache
+def plan_sha256() -> str:
+    """The hash of today's plan."""
+    return layout_sha256(KEPT_PLAN.read_text(encoding="utf-8"))
+
+
+def layout_sha256(plan: str) -> str:
+    """A hash of what the state's layout hangs on; equal for plans that differ in figures of settings only.
+
+    Left out are the texts for people, how long a mini-batch and an idle partition are waited for, and how
+    long state is kept; that it is kept for a limited time at all is in the layout.
+    """
+    content = json.loads(plan)
+    for node in content["nodes"]:
+        _without_figures(node)
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _without_figures(node: dict[str, Any]) -> None:
+    node.pop("description")
+    node.get("miniBatchInterval", {}).pop("interval", None)
+    for ability in node.get("scanTableSource", {}).get("abilities", []):
+        ability.get("watermarkParams", {}).pop("sourceIdleTimeout", None)
+    for state in node.get("state", []):
+        state["ttl"] = state["ttl"] != NO_TTL
