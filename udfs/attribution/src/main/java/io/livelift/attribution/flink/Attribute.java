@@ -122,7 +122,7 @@ public final class Attribute extends ProcessTableFunction<RowData> {
         state.setField(UNIT, unit);
         long wakeAtMs = engine.wakeAtMs();
         byte[] alarm = (byte[]) state.getField(ALARM);
-        if (alarm != null && Alarm.wakeAtMs(alarm) <= wakeAtMs) {
+        if (wakeAtMs == Long.MAX_VALUE || alarm != null && Alarm.wakeAtMs(alarm) <= wakeAtMs) {
             return;
         }
         clearTimer(context, alarm);
