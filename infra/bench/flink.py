@@ -1,0 +1,188 @@
+"""What the bench does with Flink jobs: submit one to a fresh JVM, look at how far it is, let it go."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import httpx
+import psutil
+
+from config.settings import ROOT, Settings
+from infra.bench.progress import Look
+from infra.cluster import ENDED, Cluster, Job
+from infra.local import record as records
+from infra.local.flink import client_environment
+from infra.local.part import python
+
+SUBMITTED_WITHIN_S = 120.0
+ANSWER_WITHIN_S = 10.0
+READY_WITHIN_S = 60.0
+POLL_S = 0.1
+READ_BY_SOURCE = re.compile(r"Source__.*\.numRecordsIn")
+"""The metric in which a source counts what it has read, whatever is chained to it."""
+
+
+class JobError(Exception):
+    """A job could not be submitted, failed or was started again, or nobody answers; one line."""
+
+
+class Checkpoint(NamedTuple):
+    """A completed checkpoint: bytes of all state it refers to, and how long it took."""
+
+    state_bytes: int
+    seconds: float
+
+
+class Watched:
+    """A submitted job of the bench's own cluster.
+
+    Raises:
+        JobError, ClusterError: From every method: it failed, or Flink does not answer.
+    """
+
+    def __init__(self, settings: Settings, job_id: str) -> None:
+        self.id = job_id
+        self._job = Job(job_id, job_id, "")
+        self._settings = settings
+        self._cluster = Cluster(settings)
+        self._client = httpx.Client(
+            base_url=settings.flink.rest_url, timeout=ANSWER_WITHIN_S, trust_env=False
+        )
+        self._reading: list[str] = []
+
+    def await_reading(self) -> None:
+        """Return once every source of the job says how many records it has read."""
+
+        def says() -> bool:
+            self.check()
+            self._reading = self._reading_paths()
+            return bool(self._reading)
+
+        _until(says, READY_WITHIN_S, f"the sources of job {self.id}")
+
+    def look(self) -> Look:
+        """How far it is now; Flink's own numbers, which are up to a second old."""
+        read = sum(float(each["sum"]) for path in self._reading for each in self._get(path))
+        return Look(time.monotonic(), read, cpu_s(process_of(self._settings, "taskmanager")))
+
+    def check(self) -> None:
+        """Raise if the job does not run as it was submitted; one that was started again measures nothing."""
+        state = next((each.state for each in self._cluster.all_jobs() if each.id == self.id), "UNKNOWN")
+        if state in ENDED or state == "UNKNOWN" or self._cluster.restarts(self._job):
+            reasons = self._cluster.failures(self._job)
+            raise JobError(f"job {self.id} is {state.lower()}: {next(iter(reasons), 'nobody says why')}")
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """The completed checkpoints that are remembered, oldest first."""
+        history = self._get(f"/jobs/{self.id}/checkpoints")["history"]
+        return [
+            Checkpoint(int(each["state_size"]), each["end_to_end_duration"] / 1000)
+            for each in reversed(history)
+            if each["status"] == "COMPLETED" and not each["is_savepoint"]
+        ]
+
+    def cancel(self) -> None:
+        """End the job and return when it has."""
+        self._cluster.cancel(self._job)
+        self._cluster.await_end(self._job, timeout_seconds=READY_WITHIN_S)
+
+    def _reading_paths(self) -> list[str]:
+        """Where each vertex with a source tells how much it has read; none unless all do."""
+        paths = []
+        for vertex in self._get(f"/jobs/{self.id}")["vertices"]:
+            path = f"/jobs/{self.id}/vertices/{vertex['id']}/subtasks/metrics"
+            names = [each["id"] for each in self._get(path) if READ_BY_SOURCE.fullmatch(each["id"])]
+            if names:
+                paths.append(f"{path}?get={','.join(names)}&agg=sum")
+            elif "Source:" in vertex["name"]:
+                return []
+        return paths
+
+    def _get(self, path: str) -> Any:
+        try:
+            return self._client.get(path).raise_for_status().json()
+        except httpx.HTTPError as error:
+            raise JobError(f"Flink at {self._settings.flink.rest_url}{path}: {error}") from error
+
+
+def submit(settings: Settings, module: str, environment: Mapping[str, str], *arguments: str) -> Watched:
+    """Run ``python -m module``, which submits a job and prints its id last.
+
+    Raises:
+        JobError: It ended with an error, which is told.
+    """
+    ended = subprocess.run(
+        python("-m", module, *arguments),
+        cwd=ROOT,
+        env={**os.environ, **client_environment(settings), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SUBMITTED_WITHIN_S,
+        check=False,
+    )
+    printed = ended.stdout.split()
+    if ended.returncode != 0 or not printed:
+        raise JobError(f"python -m {module} ended with {ended.returncode}: {_reason(ended.stderr)}")
+    return Watched(settings, printed[-1])
+
+
+def refresh_taskmanager(settings: Settings) -> None:
+    """Replace the TaskManager, so that no job finds what another left in its JVM.
+
+    Raises:
+        JobError: No new one came up.
+    """
+    url = f"{settings.flink.rest_url}/taskmanagers"
+
+    def listed() -> set[str]:
+        found = httpx.get(url, timeout=ANSWER_WITHIN_S, trust_env=False).json()["taskmanagers"]
+        return {str(each["id"]) for each in found}
+
+    old = listed()
+    process_of(settings, "taskmanager").send_signal(signal.SIGKILL)
+    _until(lambda: bool(now := listed()) and not now & old, READY_WITHIN_S, "a new TaskManager")
+
+
+def process_of(settings: Settings, part: str) -> psutil.Process:
+    """The process of a part of the local stack.
+
+    Raises:
+        JobError: It does not run.
+    """
+    entry = records.read(settings).entries.get(part)
+    if entry is None or entry.process is None or not entry.process.is_alive():
+        raise JobError(f"{part} does not run")
+    return psutil.Process(entry.process.pid)
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """Seconds of processor time of a process and those it started, as far as they live."""
+    total = 0.0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.Error):
+            times = each.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def _reason(printed: str) -> str:
+    """The innermost cause of a Java stack trace in a Python one, or the last line."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith(("Caused by: ", ": org.apache.flink"))]
+    return (causes or lines or ["no output"])[-1][:500]
+
+
+def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise JobError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(POLL_S)
