@@ -60,10 +60,16 @@ public final class Attribute extends ProcessTableFunction<RowData> {
                 DefinitionsFollower.of(parameters.bootstrap(), parameters.definitionsTopic());
         DeltaRows rows = new DeltaRows(
                 parameters.rules().region(), parameters.epoch(), parameters.experimentId(), this::collect);
-        output = new RejectedShares(
+        RejectedShares shares = new RejectedShares(
                 context.getMetricGroup(), parameters.rejectedPercentLimit(), rows, System::nanoTime);
         EventDecoder decoder = new EventDecoder(new RegistrySchemas(parameters.registryUrl()));
-        engine = new UnitEngine(parameters.rules(), definitions, decoder, output);
+        start(new UnitEngine(parameters.rules(), definitions, decoder, shares), shares);
+    }
+
+    /** @param output what the engine puts out goes through it, too */
+    void start(UnitEngine engine, RejectedShares output) {
+        this.engine = engine;
+        this.output = output;
         record = new LogRecord();
         unitPages = new StatePages();
         topics = new HashMap<>();
