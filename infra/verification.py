@@ -1,4 +1,4 @@
-"""The view ``slots`` against the executable specification, slot by slot.
+"""The views ``slots``, ``ledger`` and ``activity`` against the executable specification, row by row.
 
 Everything the tenants sent is read again from Kafka and attributed by ``udfs.attribution.reference``;
 what ClickHouse shows must be the same, to the last bit.
@@ -10,52 +10,61 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Message
 
 from config.settings import Settings
 from infra.broker import Broker, Progress, TenantTopic
-from infra.clickhouse import connect, one_line_errors
+from infra.clickhouse import connect
 from infra.definitions import read_published
 from infra.registry import Registry
+from infra.views import ActivityRows, Ledger, Slots, activity_in_view, ledger_in_view, slots_in_view
+from jobs.wiring.kafka import HEARTBEAT_TOPIC
 from schemas.events import SchemaLookup, UnreadableError, decode_event
 from udfs.attribution.reference import (
+    MINUTE_MS,
     SUM_NAMES,
+    Activity,
     Definition,
+    LedgerEntry,
+    LedgerKey,
     Received,
     Rules,
     Slot,
-    SlotKey,
     attribute,
 )
 
 RECORDS_AT_A_TIME = 5_000
 """About so many are attributed between two reports of progress."""
 
-Slots = dict[SlotKey, Slot]
+TIMERS_WITHIN_MS = 2 * MINUTE_MS
+"""So long after a record has waited enough the views say so, for certain."""
+
+Row = Slot | LedgerEntry | Activity
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A slot that is not what it must be; a side on which it is absent is None."""
+    """A row that is not what it must be; a side on which it is absent is None. ``key`` names it."""
 
-    key: SlotKey
-    expected: Slot | None
-    found: Slot | None
+    key: Any
+    expected: Row | None
+    found: Row | None
 
     @property
     def fields(self) -> Iterator[tuple[str, int, int]]:
-        """Name, expected and found number of everything that differs; an absent slot counts as zeros."""
-        expected, found = self.expected or Slot(), self.found or Slot()
-        names = ("n", *(f"sum_{name}" for name in SUM_NAMES))
-        for name, want, have in zip(names, (expected.n, *expected.sums), (found.n, *found.sums), strict=True):
+        """Name, expected and found number of everything that differs; an absent row counts as zeros."""
+        expected, found = _numbers(self.expected), _numbers(self.found)
+        for name in expected or found:
+            want, have = expected.get(name, 0), found.get(name, 0)
             if want != have:
                 yield name, want, have
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
-    """``equal`` of ``total`` slots are as they must be; ``total`` counts those on either side."""
+class Comparison:
+    """``equal`` of ``total`` rows of a view are as they must be; ``total`` counts those on either side."""
 
     total: int
     differences: list[Difference]
@@ -65,34 +74,84 @@ class Verification:
         return self.total - len(self.differences)
 
 
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Each view compared with what must be in it."""
+
+    slots: Comparison
+    ledger: Comparison
+    activity: Comparison
+
+    @property
+    def total(self) -> int:
+        return self.slots.total + self.ledger.total + self.activity.total
+
+    @property
+    def differences(self) -> list[Difference]:
+        return self.slots.differences + self.ledger.differences + self.activity.differences
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must be in the views when append time has come to ``now_ms``."""
+
+    slots: Slots
+    ledger: Ledger
+    activity: ActivityRows
+    now_ms: int
+
+
 def verify(
     settings: Settings, *, reading: Progress | None = None, computing: Progress | None = None
 ) -> Verification:
-    """Compares every slot; what is still on its way through the jobs shows as a difference.
+    """Compares every row; what is still on its way through the jobs shows as a difference.
 
     Raises:
         BrokerError, RegistryError, DatabaseError: One of them does not answer.
     """
     connect(settings).close()  # better to learn now than after minutes of computing that nobody answers
-    expected = expected_slots(settings, reading=reading, computing=computing)
-    return compare(expected, slots_in_view(settings))
+    wanted = expected(settings, reading=reading, computing=computing)
+    rules = rules_of(settings)
+    return Verification(
+        slots=compare(wanted.slots, slots_in_view(settings)),
+        ledger=compare(
+            settled(wanted.ledger, wanted.now_ms, rules),
+            settled(ledger_in_view(settings), wanted.now_ms, rules),
+        ),
+        activity=compare(wanted.activity, activity_in_view(settings)),
+    )
 
 
-def compare(expected: Mapping[SlotKey, Slot], found: Mapping[SlotKey, Slot]) -> Verification:
-    """Every difference between two sets of slots, in the order of their keys."""
+def compare(expected: Mapping[Any, Row], found: Mapping[Any, Row]) -> Comparison:
+    """Every difference between two sets of rows, in the order of their keys."""
     keys = sorted(expected.keys() | found.keys())
     differences = [
         Difference(key, expected.get(key), found.get(key))
         for key in keys
         if expected.get(key) != found.get(key)
     ]
-    return Verification(len(keys), differences)
+    return Comparison(len(keys), differences)
 
 
-def expected_slots(
+def settled(ledger: Ledger, now_ms: int, rules: Rules) -> Ledger:
+    """The ledger without what depends on the very moment it is read at.
+
+    In the minutes whose records stop waiting just now, what waits and what it becomes is one number.
+    """
+
+    def is_moving(key: LedgerKey) -> bool:
+        ends = (key.minute_ms + rules.horizon_ms, key.minute_ms + rules.retention_ms)
+        return any(-TIMERS_WITHIN_MS - MINUTE_MS < end - now_ms < TIMERS_WITHIN_MS for end in ends)
+
+    return {key: _together(entry) if is_moving(key) else entry for key, entry in ledger.items()}
+
+
+def expected(
     settings: Settings, *, reading: Progress | None = None, computing: Progress | None = None
-) -> Slots:
-    """The slots that follow from all the tenants' topics hold now.
+) -> Expected:
+    """What follows from all the tenants' topics hold now.
+
+    Time has come as far as the newest record says, which may be one of the heartbeat.
 
     Raises:
         BrokerError, RegistryError: One of them does not answer.
@@ -101,8 +160,10 @@ def expected_slots(
         Definition.from_json(published.content, published.append_time_ms)
         for published in read_published(settings).values()
     ]
-    records = read_received(settings, reading)
-    return attributed(records, definitions, rules_of(settings), computing)
+    records = list(read_received(settings, reading))
+    broker = Broker(settings)
+    now_ms = broker.newest_time([HEARTBEAT_TOPIC, *(topic.topic for topic in broker.tenant_topics())])
+    return attributed(records, definitions, rules_of(settings), now_ms, computing)
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -116,23 +177,36 @@ def rules_of(settings: Settings) -> Rules:
 
 
 def attributed(
-    records: Iterable[Received], definitions: list[Definition], rules: Rules, progress: Progress | None = None
-) -> Slots:
-    """The reference's slots, computed for a part of the units after the other: slots of parts add up."""
+    records: Iterable[Received],
+    definitions: list[Definition],
+    rules: Rules,
+    now_ms: int,
+    progress: Progress | None = None,
+) -> Expected:
+    """What the reference says, computed for a part of the units after the other: parts add up."""
     received = list(records)
     parts = max(1, len(received) // RECORDS_AT_A_TIME)
     by_part: list[list[Received]] = [[] for _ in range(parts)]
     for record in received:
         by_part[zlib.crc32(record.key) % parts].append(record)
-    slots: defaultdict[SlotKey, Slot] = defaultdict(Slot)
+    slots: Slots = defaultdict(Slot)
+    ledger: Ledger = defaultdict(LedgerEntry)
+    activity: ActivityRows = defaultdict(Activity)
     done = 0
     for part in by_part:
-        for key, slot in attribute(part, definitions, rules).slots.items():
-            slots[key] += slot
+        answer = attribute(part, definitions, rules, now_ms)
+        for slot_key, slot in answer.slots.items():
+            slots[slot_key] += slot
+        for ledger_key, entry in answer.ledger.items():
+            ledger[ledger_key] += entry
+        for activity_key, happened in answer.activity.items():
+            activity[activity_key] += happened
         done += len(part)
         if progress is not None:
             progress(done, len(received))
-    return {key: slot for key, slot in slots.items() if slot != Slot()}
+    return Expected(
+        {key: slot for key, slot in slots.items() if slot != Slot()}, dict(ledger), dict(activity), now_ms
+    )
 
 
 def read_received(settings: Settings, progress: Progress | None = None) -> Iterator[Received]:
@@ -145,23 +219,6 @@ def read_received(settings: Settings, progress: Progress | None = None) -> Itera
     topics = {topic.topic: topic for topic in broker.tenant_topics()}
     for message in broker.read_to_end(list(topics), progress):
         yield _received(message, topics[str(message.topic())], registry.writer_schema)
-
-
-def slots_in_view(settings: Settings) -> Slots:
-    """What ClickHouse shows.
-
-    Raises:
-        DatabaseError: It does not answer.
-    """
-    sums = ", ".join(f"sum_{name}" for name in SUM_NAMES)
-    query = (
-        "SELECT tenant_id, experiment_id, config_version, variant_id, metric_id, segment, "
-        f"toUnixTimestamp(cohort) * 1000 AS cohort_ms, unit_class, region, n, {sums} FROM slots"
-    )
-    client = connect(settings)
-    width = len(SlotKey._fields)
-    with one_line_errors(settings), client.query_rows_stream(query) as rows:
-        return {SlotKey(*row[:width]): Slot(row[width], tuple(row[width + 1 :])) for row in rows}
 
 
 def _received(message: Message, topic: TenantTopic, schemas: SchemaLookup) -> Received:
@@ -178,3 +235,19 @@ def _received(message: Message, topic: TenantTopic, schemas: SchemaLookup) -> Re
         key=bytes(message.key() or b""),
         event=event,
     )
+
+
+def _numbers(row: Row | None) -> dict[str, int]:
+    """What a row counts, by name."""
+    if row is None:
+        return {}
+    if isinstance(row, Slot):
+        return {"n": row.n} | {f"sum_{name}": value for name, value in zip(SUM_NAMES, row.sums, strict=True)}
+    if isinstance(row, Activity):
+        return {"n": row.n, "value_micros": row.value_micros}
+    return row._asdict()
+
+
+def _together(entry: LedgerEntry) -> LedgerEntry:
+    waited = entry.waiting + entry.expired_unmatched + entry.unknown_definition
+    return entry._replace(waiting=waited, expired_unmatched=0, unknown_definition=0)
