@@ -80,11 +80,14 @@ class Cluster:
         newest = (found.get("latest") or {}).get("completed")
         return Checkpoints(found["counts"]["completed"], newest["trigger_timestamp"] if newest else None)
 
-    def failure(self, job: Job) -> str:
-        """Why the job failed last, in one line; empty when it did not, or nobody knows."""
-        history = self._get(f"/jobs/{job.id}/exceptions?maxExceptions=1").get("exceptionHistory") or {}
-        entries = history.get("entries") or []
-        return _cause(entries[0]["stacktrace"]) if entries else ""
+    def failures(self, job: Job) -> list[str]:
+        """Why the job failed, each time in one line, the last time first; at most five times."""
+        history = self._get(f"/jobs/{job.id}/exceptions?maxExceptions=5").get("exceptionHistory") or {}
+        return [_cause(entry["stacktrace"]) for entry in history.get("entries") or []]
+
+    def free_slots(self) -> int:
+        """Places for tasks that no job has taken."""
+        return int(self._get("/overview")["slots-available"])
 
     def watermark(self, job: Job) -> int | None:
         """How far time has come at every task of the job, in epoch ms; None before it has begun."""

@@ -1,7 +1,8 @@
 """Starting a job from the newest state it left behind, with the jar it was given.
 
 Every job that is submitted here leaves a note under ``<run_dir>/flink/submitted``: the jar it runs, of which
-a copy is kept, so that a later build that cannot read the state can be taken back.
+a copy is kept, so that a later build that cannot read the state can be taken back; and what a job that takes
+over its state must have in common with it.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from config.settings import ROOT, Settings
 from infra.cluster import Cluster
 from infra.local.flink import client_environment
-from infra.local.part import python
+from infra.local.part import python, shown
 from jobs.attribution.lane import Lane
+from jobs.attribution.takeover import must_match
 from jobs.wiring.kafka import SCORECARD_GROUP
 
 RUNNING_WITHIN_SECONDS = 120.0
@@ -43,13 +46,17 @@ class Launch:
     name: str
     arguments: tuple[str, ...]
     """Of the interpreter: the job's module and what it is told."""
+    keeps_rules: bool = False
+    """Whether its state belongs to a plan and to rules (``jobs/attribution/takeover.py``)."""
 
     @classmethod
     def of_lane(cls, lane: Lane) -> Launch:
         """A lane of the attribution job."""
         whom = (("--tenant", lane.tenant_id), ("--experiment", lane.experiment_id))
         named = [text for option, value in whom if value for text in (option, value)]
-        return cls(lane.name, ("-m", "jobs.attribution", *named, "--epoch", str(lane.epoch)))
+        return cls(
+            lane.name, ("-m", "jobs.attribution", *named, "--epoch", str(lane.epoch)), keeps_rules=True
+        )
 
 
 SCORECARD = Launch(SCORECARD_GROUP, ("-m", "jobs.scorecard"))
@@ -65,25 +72,49 @@ def submit(
         jar: Of the Java function; otherwise the settings'.
     """
     kept = _kept(settings, jar or settings.attribution_jar)
-    _write_note(settings, launch.name, kept)
+    _write_note(settings, launch, kept)
     restore = ["--restore", state] if state else []
-    environment = os.environ | {"PYTHONPATH": str(ROOT), JAR_VARIABLE: str(kept)}
-    if settings.local is not None:
-        environment |= client_environment(settings)
-    return subprocess.Popen(
-        python(*launch.arguments, *restore), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL
-    )
+    settings.logs_dir.mkdir(parents=True, exist_ok=True)
+    with _log(settings).open("ab") as log:
+        return subprocess.Popen(
+            python(*launch.arguments, *restore),
+            cwd=ROOT,
+            env=_environment(settings, kept),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
 
-def await_submitted(launch: Launch, submission: subprocess.Popen[bytes]) -> None:
+def await_submitted(settings: Settings, launch: Launch, submission: subprocess.Popen[bytes]) -> None:
     """Return once the cluster has the job.
 
     Raises:
         SubmissionError: It was not taken.
     """
     if submission.wait() != 0:
-        command = " ".join(("python", *launch.arguments))
-        raise SubmissionError(f"{launch.name}: {command} ended with {submission.returncode}")
+        raise SubmissionError(_ended(launch, submission.returncode, shown(_log(settings))))
+
+
+def planned(settings: Settings, launch: Launch) -> str:
+    """The plan that a lane would be submitted with, by today's code.
+
+    Raises:
+        SubmissionError: There is none.
+    """
+    done = subprocess.run(
+        python(*launch.arguments, "--plan"),
+        cwd=ROOT,
+        env=_environment(settings, settings.attribution_jar),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [""])[-1]
+        raise SubmissionError(_ended(launch, done.returncode, last))
+    return done.stdout
 
 
 def await_running(
@@ -101,10 +132,9 @@ def await_running(
         if job is not None and job.state == "RUNNING":
             return
         if time.monotonic() > deadline:
-            why = cluster.failure(job) if job is not None else ""
-            raise SubmissionError(
-                f"{launch.name} not running within {timeout_seconds:.0f} s{f': {why}' if why else ''}"
-            )
+            why = cluster.failures(job)[:1] if job is not None else []
+            said = ": ".join((f"{launch.name} not running within {timeout_seconds:.0f} s", *why))
+            raise SubmissionError(said)
         time.sleep(LOOK_EVERY_SECONDS)
 
 
@@ -129,11 +159,30 @@ def savepoint_dir(settings: Settings, name: str) -> str:
 
 def submitted_jar(settings: Settings, name: str) -> Path | None:
     """The jar a job was last submitted with from here; None if nobody knows or it is gone."""
-    try:
-        jar = Path(json.loads(_note(settings, name).read_text(encoding="utf-8"))["jar"])
-    except FileNotFoundError:
-        return None
-    return jar if jar.is_file() else None
+    jar = _note(settings, name).get("jar")
+    return Path(jar) if jar is not None and Path(jar).is_file() else None
+
+
+def obstacle(settings: Settings, launch: Launch) -> str:
+    """Why today's code must not take over the state a job left, in words.
+
+    Empty when it may, when there is no state, and when nobody knows with what it was begun.
+    """
+    before = _note(settings, launch.name).get("must_match")
+    if not before or newest_state(settings, launch.name) is None:
+        return ""
+    return difference(before, must_match(settings))
+
+
+def difference(before: Mapping[str, str], today: Mapping[str, str]) -> str:
+    """What differs between the parameters of a job and those it would have today; empty when nothing does."""
+    changed = [name for name in today if before.get(name) != today[name]]
+    if "livelift.plan_sha256" in changed:
+        return "its plan is another than today's"
+    return ", ".join(
+        f"its {name.removeprefix('livelift.')} is {before.get(name)} and would be {today[name]}"
+        for name in changed
+    )
 
 
 @contextmanager
@@ -145,6 +194,25 @@ def alone(settings: Settings) -> Iterator[None]:
         yield
 
 
+def content_of(jar: Path) -> str:
+    """A hash of a jar's content."""
+    return sha256(jar.read_bytes()).hexdigest()
+
+
+def _environment(settings: Settings, jar: Path) -> dict[str, str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), JAR_VARIABLE: str(jar)}
+    return environment | client_environment(settings) if settings.local is not None else environment
+
+
+def _log(settings: Settings) -> Path:
+    """Where the part of the stack that submits jobs prints, too."""
+    return settings.logs_dir / "jobs.log"
+
+
+def _ended(launch: Launch, status: int, where: str) -> str:
+    return f"{launch.name}: `python {' '.join(launch.arguments)}` ended with {status}: {where}"
+
+
 def _complete(uri: str, pattern: str) -> list[Path]:
     location = urlsplit(uri)
     if location.scheme != "file":
@@ -154,7 +222,7 @@ def _complete(uri: str, pattern: str) -> list[Path]:
 
 def _kept(settings: Settings, jar: Path) -> Path:
     """The copy of a jar under the name of its content."""
-    kept = settings.run_dir / "flink" / "jars" / f"{sha256(jar.read_bytes()).hexdigest()[:16]}.jar"
+    kept = settings.run_dir / "flink" / "jars" / f"{content_of(jar)[:16]}.jar"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
         draft = kept.with_suffix(f".{os.getpid()}.draft")
@@ -163,13 +231,23 @@ def _kept(settings: Settings, jar: Path) -> Path:
     return kept
 
 
-def _note(settings: Settings, name: str) -> Path:
+def _note_file(settings: Settings, name: str) -> Path:
     return settings.run_dir / "flink" / "submitted" / f"{name}.json"
 
 
-def _write_note(settings: Settings, name: str, jar: Path) -> None:
-    note = _note(settings, name)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    draft = note.with_suffix(f".{os.getpid()}.draft")
-    draft.write_text(json.dumps({"jar": str(jar)}), encoding="utf-8")
-    draft.rename(note)
+def _note(settings: Settings, name: str) -> dict[str, Any]:
+    """What was written down of a job; nothing if it was not submitted from here."""
+    try:
+        content: dict[str, Any] = json.loads(_note_file(settings, name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return content
+
+
+def _write_note(settings: Settings, launch: Launch, jar: Path) -> None:
+    content = {"jar": str(jar), "must_match": must_match(settings) if launch.keeps_rules else {}}
+    file = _note_file(settings, launch.name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(f".{os.getpid()}.draft")
+    draft.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    draft.rename(file)

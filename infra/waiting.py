@@ -4,25 +4,31 @@ Four steps, each from ends that are read when the step begins, so that events th
 keep it waiting:
 
 1. units that waited for a definition have looked for it again since the newest one was published (the
-   engine lets them look every ten seconds at least, for definitions less than six hours late);
-2. the attribution job has committed past the ends of the tenants' topics and of the heartbeat (it commits
-   at checkpoints, by when all it computed up to there is in the slots topic);
-3. the scorecard job has written the slots topic up to its ends into ``slot_rows``;
+   engine lets them look every ten seconds at least, for definitions less than six hours late): time has come
+   that far in every lane;
+2. every lane has committed past the ends of the topics it is read for, and past a heartbeat that was sent
+   after step 1 (it commits at checkpoints, by when all it computed up to there is in its topics);
+3. the scorecard job has written the slots and the counts topic up to their ends into ClickHouse;
 4. every experiment's results were computed from at least the slot updates then in ``slot_rows``.
+
+Whose work is waited for is an ``Audience``: the lanes readers see now, or one that is to be shown next.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from config.settings import Settings
-from infra.broker import Broker
+from infra.broker import Broker, Place
 from infra.clickhouse import connect, one_line_errors
+from infra.cluster import Cluster, ClusterError
 from infra.definitions import read_published
-from infra.heartbeat import EVERY_SECONDS
-from jobs.wiring.kafka import ATTRIBUTION_GROUP, HEARTBEAT_TOPIC, SLOTS_TOPIC
+from infra.lanes import Activation, active_epoch, must_run, read_activations, serves
+from jobs.attribution.lane import Lane
+from jobs.wiring.kafka import COUNTS_TOPIC, HEARTBEAT_TOPIC, SLOTS_TOPIC
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -33,6 +39,9 @@ LONGEST_LOOK_AGAIN_SECONDS = 10.0
 
 Behind = Callable[[], str]
 """What is still missing, in words; empty when nothing is."""
+
+Progress = Callable[[str], None]
+"""Called with what is still missing, several times a second."""
 
 
 class NotThereError(Exception):
@@ -46,13 +55,52 @@ class ExperimentKey(NamedTuple):
     experiment_id: str
 
 
-def wait(
-    settings: Settings, timeout_seconds: float, progress: Callable[[str], None] = lambda _: None
-) -> None:
+@dataclass(frozen=True)
+class Audience:
+    """Readers who see certain lanes, and of each experiment a certain epoch."""
+
+    lanes: Sequence[Lane]
+    is_read: Callable[[Lane, str], bool]
+    """Whether they read of this lane what it counts for a tenant."""
+    epoch: Callable[[str, str], int | None]
+    """What they see of a tenant's experiment; None for what they do not look at."""
+
+    @classmethod
+    def today(cls, activations: Sequence[Activation]) -> Audience:
+        """Readers of the views, as they are now."""
+        return cls(
+            must_run(activations),
+            lambda lane, tenant_id: serves(lane, activations, tenant_id),
+            lambda tenant_id, experiment_id: active_epoch(activations, tenant_id, experiment_id),
+        )
+
+    @classmethod
+    def after(cls, lane: Lane) -> Audience:
+        """Those who will see this lane's rows, and look at nothing else."""
+
+        def epoch(tenant_id: str, experiment_id: str) -> int | None:
+            is_its = lane.tenant_id in ("", tenant_id) and lane.experiment_id in ("", experiment_id)
+            return lane.epoch if is_its else None
+
+        return cls([lane], lambda _, tenant_id: lane.tenant_id in ("", tenant_id), epoch)
+
+
+def wait(settings: Settings, timeout_seconds: float, progress: Progress = lambda _: None) -> None:
     """Returns when all that was published before the call is in the views.
 
-    Args:
-        progress: Called with what is still missing, several times a second.
+    Raises:
+        NotThereError: It was not, within the time.
+        BrokerError, DatabaseError: One of them does not answer.
+    """
+    with one_line_errors(settings):
+        activations = read_activations(connect(settings))
+    wait_for(settings, Audience.today(activations), timeout_seconds, progress)
+
+
+def wait_for(
+    settings: Settings, audience: Audience, timeout_seconds: float, progress: Progress = lambda _: None
+) -> None:
+    """Returns when all that was published before the call is there for these readers.
 
     Raises:
         NotThereError: It was not, within the time.
@@ -62,10 +110,10 @@ def wait(
     broker = Broker(settings)
     client = connect(settings)
     steps: tuple[Callable[[], Behind], ...] = (
-        lambda: _definitions(settings),
-        lambda: _attribution(broker),
-        lambda: _slots(broker, client),
-        lambda: _results(client),
+        lambda: _definitions(settings, audience),
+        lambda: _attribution(broker, audience),
+        lambda: _rows(broker, client),
+        lambda: _results(client, audience),
     )
     for begin in steps:
         with one_line_errors(settings):
@@ -77,51 +125,96 @@ def wait(
                 time.sleep(LOOK_EVERY_SECONDS)
 
 
-def _definitions(settings: Settings) -> Behind:
-    """Step 1. A heartbeat after the look makes sure that it has taken place before the commit of step 2."""
+def _definitions(settings: Settings, audience: Audience) -> Behind:
+    """Step 1. Timers have fired at every moment up to which time has come."""
     newest_ms = max((published.append_time_ms for published in read_published(settings).values()), default=0)
-    looked_at = newest_ms / 1000 + LONGEST_LOOK_AGAIN_SECONDS + 2 * EVERY_SECONDS
+    look_ms = newest_ms + int(LONGEST_LOOK_AGAIN_SECONDS * 1000)
+    cluster = Cluster(settings)
+    left = {lane.name for lane in audience.lanes} if newest_ms else set()
 
     def behind() -> str:
-        left = looked_at - time.time()
-        return f"units may wait {left:.0f} s more for the newest definition" if left > 0 else ""
+        early = look_ms / 1000 - time.time()
+        if left and early > 0:
+            return f"units may wait {early:.0f} s more for the newest definition"
+        try:
+            jobs = cluster.jobs() if left else {}
+            for name in sorted(left & jobs.keys()):
+                come_to = cluster.watermark(jobs[name])
+                if come_to is not None and come_to >= look_ms:
+                    left.remove(name)
+        except ClusterError as error:
+            return str(error)
+        return (
+            f"units have not looked for the newest definition yet: {', '.join(sorted(left))}" if left else ""
+        )
 
     return behind
 
 
-def _attribution(broker: Broker) -> Behind:
-    """Step 2. A partition without records needs no commit."""
-    topics = [*(topic.topic for topic in broker.tenant_topics()), HEARTBEAT_TOPIC]
-    ends = broker.end_offsets(topics)
+def _attribution(broker: Broker, audience: Audience) -> Behind:
+    """Step 2. A partition without records needs no commit.
+
+    What a timer did is covered by a commit behind a heartbeat that came after it: one that is not there yet.
+    """
+    tenants = broker.tenant_topics()
+    topics = {
+        lane: [topic.topic for topic in tenants if audience.is_read(lane, topic.tenant_id)]
+        + [HEARTBEAT_TOPIC]
+        for lane in audience.lanes
+    }
+    ends = broker.end_offsets([*(topic.topic for topic in tenants), HEARTBEAT_TOPIC])
+    wanted = {place: end + (place.topic == HEARTBEAT_TOPIC and end > 0) for place, end in ends.items()}
 
     def behind() -> str:
-        committed = broker.committed_offsets(ATTRIBUTION_GROUP, topics)
-        missing = sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
+        missing = sum(_uncommitted(broker, lane.name, topics[lane], wanted) for lane in audience.lanes)
         return f"{missing:,} records are not in a checkpoint of the attribution job yet" if missing else ""
 
     return behind
 
 
-def _slots(broker: Broker, client: Client) -> Behind:
-    """Step 3."""
-    ends = {place.partition: end for place, end in broker.end_offsets([SLOTS_TOPIC]).items()}
+def _uncommitted(broker: Broker, group: str, topics: Sequence[str], wanted: Mapping[Place, int]) -> int:
+    committed = broker.committed_offsets(group, topics)
+    return sum(
+        max(0, end - committed.get(place, 0)) for place, end in wanted.items() if place.topic in topics
+    )
+
+
+def _rows(broker: Broker, client: Client) -> Behind:
+    """Step 3. What was deleted from a topic, for its age, was written long ago."""
+    topics = [SLOTS_TOPIC, COUNTS_TOPIC]
+    begins = broker.begin_offsets(topics)
+    ends = {place: end for place, end in broker.end_offsets(topics).items() if end > begins[place]}
 
     def behind() -> str:
-        query = "SELECT source_partition, max(source_offset) FROM slot_rows GROUP BY source_partition"
-        written = {row[0]: row[1] for row in client.query(query).result_rows}
-        missing = sum(max(0, end - 1 - written.get(partition, -1)) for partition, end in ends.items())
-        return f"{missing:,} slot updates are not in ClickHouse yet" if missing else ""
+        written = {Place(*row[:2]): row[2] for row in client.query(WRITTEN).result_rows}
+        missing = sum(max(0, end - 1 - written.get(place, -1)) for place, end in ends.items())
+        return f"{missing:,} updates of slots and counts are not in ClickHouse yet" if missing else ""
 
     return behind
 
 
-def _results(client: Client) -> Behind:
+WRITTEN = f"""
+SELECT '{SLOTS_TOPIC}', source_partition, max(source_offset) FROM slot_rows GROUP BY ALL
+UNION ALL
+SELECT '{COUNTS_TOPIC}', source_partition, max(source_offset)
+FROM (
+    SELECT source_partition, source_offset FROM ledger_rows
+    UNION ALL
+    SELECT source_partition, source_offset FROM activity_rows
+)
+GROUP BY ALL
+"""
+"""Topic, partition, and up to which offset its records are written. Counts go into two tables; a row's offset
+says that everything before it is in both."""
+
+
+def _results(client: Client, audience: Audience) -> Behind:
     """Step 4. After a restart a sum of updates may be smaller than it was: the newest sum will do too."""
-    wanted = _updates(client)
+    wanted = _by_experiment(client, UPDATES, audience)
 
     def behind() -> str:
-        now = _updates(client)
-        computed = {ExperimentKey(*row[:2]): row[2] for row in client.query(COMPUTED).result_rows}
+        now = _by_experiment(client, UPDATES, audience)
+        computed = _by_experiment(client, COMPUTED, audience)
         missing = [
             f"{key.tenant_id}/{key.experiment_id}"
             for key, updates in wanted.items()
@@ -132,21 +225,31 @@ def _results(client: Client) -> Behind:
     return behind
 
 
+UPDATES = """
+SELECT tenant_id, experiment_id, epoch, sum(updates) FROM slot_rows FINAL WHERE kind = 'slot' GROUP BY ALL
+"""
+
 COMPUTED = """
-SELECT tenant_id, experiment_id, min(newest)
+SELECT tenant_id, experiment_id, epoch, min(newest)
 FROM (
-    SELECT tenant_id, experiment_id, max(slot_updates) AS newest FROM results GROUP BY ALL
+    SELECT tenant_id, experiment_id, epoch, max(slot_updates) AS newest
+    FROM result_rows FINAL
+    GROUP BY ALL
     UNION ALL
-    SELECT tenant_id, experiment_id, max(slot_updates) AS newest FROM sample_ratio GROUP BY ALL
+    SELECT tenant_id, experiment_id, epoch, max(slot_updates) AS newest
+    FROM sample_ratio_rows FINAL
+    GROUP BY ALL
 )
-GROUP BY tenant_id, experiment_id
+GROUP BY tenant_id, experiment_id, epoch
 HAVING count() = 2
 """
 """Up to which sum of updates both the results and the sample ratio of each experiment are computed."""
 
 
-def _updates(client: Client) -> dict[ExperimentKey, int]:
-    query = (
-        "SELECT tenant_id, experiment_id, sum(updates) FROM slot_rows FINAL WHERE kind = 'slot' GROUP BY ALL"
-    )
-    return {ExperimentKey(*row[:2]): row[2] for row in client.query(query).result_rows}
+def _by_experiment(client: Client, query: str, audience: Audience) -> dict[ExperimentKey, int]:
+    """What a query says of each experiment at the epoch its readers see."""
+    return {
+        ExperimentKey(tenant_id, experiment_id): number
+        for tenant_id, experiment_id, epoch, number in client.query(query).result_rows
+        if epoch == audience.epoch(tenant_id, experiment_id)
+    }

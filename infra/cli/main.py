@@ -20,6 +20,8 @@ COMMANDS = (
     "results",
     "sql",
     "verify",
+    "upgrade",
+    "rebuild",
     "rejected",
     "heartbeat",
 )

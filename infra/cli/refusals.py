@@ -8,12 +8,21 @@ from contextlib import contextmanager
 from infra.broker import BrokerError
 from infra.cli.errors import CliError
 from infra.clickhouse import DatabaseError
+from infra.cluster import ClusterError
 from infra.definitions import DefinitionError
 from infra.registry import RegistryError
 from infra.scenario import ScenarioError
 from infra.waiting import NotThereError
 
-REFUSALS = (BrokerError, DatabaseError, DefinitionError, NotThereError, RegistryError, ScenarioError)
+REFUSALS = (
+    BrokerError,
+    ClusterError,
+    DatabaseError,
+    DefinitionError,
+    NotThereError,
+    RegistryError,
+    ScenarioError,
+)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from rich.text import Text
 from config.settings import Settings, load
 from infra.cli.errors import CliError
 from infra.cli.output import Column, Format, note, print_json, print_table, stderr, stdout
-from infra.local import stack, status
+from infra.cli.refusals import refusals
+from infra.local import jobs, stack, status
 from infra.local.members import StackError
 from infra.local.record import Entry, Record, State
 
@@ -55,6 +56,14 @@ def bring_up(settings: Settings) -> None:
             stack.up(settings, progress.show)
     except StackError as error:
         raise CliError(str(error)) from error
+    with refusals():
+        held = jobs.held_back(load())  # anew: the password is there only now
+    if held:
+        name, why = next(iter(held.items()))
+        raise CliError(
+            f"all is up but {name}, which cannot go on from its state ({why}): livelift rebuild --all counts "
+            "anew from the log, and what is counted stays readable until then"
+        )
     note(f"up after {time.monotonic() - began:.0f} s; Flink's page is {settings.flink.rest_url}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Collection
 
 from config.settings import Settings, load
 from infra.clickhouse import DatabaseError, connect, one_line_errors
@@ -30,6 +31,7 @@ from infra.submission import (
     await_running,
     await_submitted,
     newest_state,
+    obstacle,
     submit,
 )
 from jobs.attribution.lane import Lane
@@ -45,6 +47,9 @@ class EpochError(Exception):
 def ensure(settings: Settings) -> None:
     """Submit the jobs that do not run, cancel lanes nobody reads, and return when all run that must.
 
+    A lane whose state today's code must not take over is held back, and everything else goes on: results stay
+    readable, and a rebuild can replace it.
+
     Raises:
         EpochError: The settings name another epoch than the deployment began with.
         SubmissionError: A job was not taken, or is not running within two minutes.
@@ -52,9 +57,12 @@ def ensure(settings: Settings) -> None:
     """
     with alone(settings):
         activations = read_epochs(settings)
-        launches = [*map(Launch.of_lane, must_run(activations)), SCORECARD]
         cluster = Cluster(settings)
         present = cluster.jobs()
+        held = _held(settings, activations, present)
+        for name, reason in held.items():
+            print(f"holding back {name}: {reason}", flush=True)
+        launches = [launch for launch in _launches(activations) if launch.name not in held]
         _submit(settings, [launch for launch in launches if launch.name not in present])
         for launch in launches:
             await_running(settings, launch)
@@ -62,6 +70,17 @@ def ensure(settings: Settings) -> None:
             if is_superseded(lane, activations):
                 print(f"cancelling {lane.name}: its rows are superseded", flush=True)
                 cluster.cancel(job)
+
+
+def held_back(settings: Settings) -> dict[str, str]:
+    """The jobs ``ensure`` did not submit, by name, and why.
+
+    Raises:
+        ClusterError, DatabaseError: Flink or ClickHouse does not answer.
+    """
+    with one_line_errors(settings):
+        activations = read_activations(connect(settings))
+    return _held(settings, activations, Cluster(settings).jobs())
 
 
 def read_epochs(settings: Settings) -> list[Activation]:
@@ -87,6 +106,16 @@ def read_epochs(settings: Settings) -> list[Activation]:
         return read_activations(client)
 
 
+def _launches(activations: list[Activation]) -> list[Launch]:
+    return [*map(Launch.of_lane, must_run(activations)), SCORECARD]
+
+
+def _held(settings: Settings, activations: list[Activation], present: Collection[str]) -> dict[str, str]:
+    absent = [launch for launch in _launches(activations) if launch.name not in present]
+    obstacles = {launch.name: obstacle(settings, launch) for launch in absent}
+    return {name: why for name, why in obstacles.items() if why}
+
+
 def _submit(settings: Settings, launches: list[Launch]) -> None:
     """Wait for every submission that was begun, also when one fails: it would go on, and be begun again."""
     failures: list[SubmissionError] = []
@@ -94,7 +123,7 @@ def _submit(settings: Settings, launches: list[Launch]) -> None:
         submissions = [(launch, _begin(settings, launch)) for launch in launches[each : each + AT_A_TIME]]
         for launch, submission in submissions:
             try:
-                await_submitted(launch, submission)
+                await_submitted(settings, launch, submission)
             except SubmissionError as error:
                 failures.append(error)
     if failures:

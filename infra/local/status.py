@@ -15,7 +15,7 @@ from infra.local import record as records
 from infra.local.members import members
 from infra.local.part import Member, Part, shown
 from infra.local.record import Entry, Record, State
-from infra.submission import SCORECARD
+from infra.submission import SCORECARD, Launch, obstacle
 from jobs.attribution.lane import Lane
 
 
@@ -44,7 +44,8 @@ class JobStatus:
 
     name: str
     state: str
-    """``RUNNING`` only when every task runs; ``ABSENT`` if it should run; ``UNKNOWN`` without Flink."""
+    """``RUNNING`` only when every task runs; ``ABSENT`` if it should run, ``HELD`` if it must not go
+    on from its state; ``UNKNOWN`` without Flink."""
     serves: str = ""
     """Of a lane: whose results it counts."""
     epoch: int | None = None
@@ -148,8 +149,11 @@ def _jobs(settings: Settings) -> Iterator[JobStatus]:
     # Without ClickHouse nobody knows what must run; what runs is shown.
     for lane in sorted(lanes.keys() | (wanted if activations is not None or not lanes else ())):
         job = lanes.get(lane)
-        shown = _lane(lane, activations, job.state if job else "ABSENT")
-        yield _with_details(cluster, shown, job) if job else shown
+        if job is not None:
+            yield _with_details(cluster, _lane(lane, activations, job.state), job)
+        else:
+            is_held = bool(obstacle(settings, Launch.of_lane(lane)))
+            yield _lane(lane, activations, "HELD" if is_held else "ABSENT")
     found = JobStatus(SCORECARD.name, scorecard.state if scorecard else "ABSENT")
     yield _with_details(cluster, found, scorecard) if scorecard else found
 

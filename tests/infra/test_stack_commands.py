@@ -15,7 +15,8 @@ from infra.producer import EventProducer
 from infra.registry import Registry, RegistryError
 from infra.topics import COMPATIBILITY, create_all, create_tenant, register_schemas
 from infra.verification import read_received
-from infra.waiting import NotThereError
+from infra.waiting import Audience, NotThereError
+from jobs.attribution.lane import Lane
 from schemas import AVRO_RECORDS
 from schemas.events import EventKind, UnreadableError, own_schema
 from tests.builders import an_assignment
@@ -198,10 +199,10 @@ def test_a_simulation_is_verified_to_the_last_slot(stack: RunningStack) -> None:
 
 
 def test_wait_says_what_it_waited_for(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "ATTRIBUTION_GROUP", "a-job-that-never-ran")
-    monkeypatch.setattr(waiting, "LONGEST_LOOK_AGAIN_SECONDS", -60.0)  # nobody waits for a definition
+    monkeypatch.setattr(waiting, "read_published", lambda _: {})  # nobody waits for a definition
+    never_ran = Audience.after(Lane(epoch=2047))
     with pytest.raises(NotThereError, match=r"^not there after 0\.3 s: [0-9,]+ records are not in"):
-        waiting.wait(stack.settings, 0.3)
+        waiting.wait_for(stack.settings, never_ran, 0.3)
 
 
 def test_results_of_nobody_are_none(stack: RunningStack) -> None:

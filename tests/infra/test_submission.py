@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ import pytest
 
 from config.settings import Settings, load
 from infra import submission
-from infra.submission import SCORECARD, Launch, SubmissionError, await_submitted, newest_state, submit
+from infra.submission import (
+    SCORECARD,
+    Launch,
+    SubmissionError,
+    await_submitted,
+    difference,
+    newest_state,
+    obstacle,
+    submit,
+)
 from jobs.attribution.lane import Lane
 
 NAME = "livelift-attribution"
@@ -132,9 +142,33 @@ def test_the_jar_a_job_runs_is_kept_when_another_is_built_in_its_place(
     assert again["LIVELIFT_ATTRIBUTION_JAR"] == str(kept)
 
 
-def test_a_submission_that_fails_names_the_command() -> None:
+def test_a_submission_that_fails_names_the_command_and_where_it_says_why(settings: Settings) -> None:
     process: Any = Begun(status=1)
-    with pytest.raises(
-        SubmissionError, match=r"^livelift-scorecard: python -m jobs\.scorecard ended with 1$"
-    ):
-        await_submitted(SCORECARD, process)
+    log = settings.logs_dir / "jobs.log"
+    refusal = rf"^livelift-scorecard: `python -m jobs\.scorecard` ended with 1: {log}$"
+    with pytest.raises(SubmissionError, match=refusal):
+        await_submitted(settings, SCORECARD, process)
+
+
+def test_a_job_is_held_back_while_its_plan_or_its_rules_are_not_those_of_its_state(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, jar: Path
+) -> None:
+    lane = Launch.of_lane(Lane())
+    changed = replace(settings, attribution=replace(settings.attribution, horizon_ms=5))
+    assert obstacle(changed, lane) == ""  # it never ran
+    begun(settings, monkeypatch, lane, jar=jar)
+    assert obstacle(changed, lane) == ""  # it left nothing
+    left(settings, f"checkpoints/{lane.name}/a/chk-1", at=1_000)
+    assert obstacle(settings, lane) == ""
+    assert obstacle(changed, lane) == "its horizon_ms is 604800000 and would be 5"
+    monkeypatch.setattr("infra.submission.must_match", lambda _: {"livelift.plan_sha256": "another"})
+    assert obstacle(settings, lane) == "its plan is another than today's"
+    assert obstacle(settings, SCORECARD) == ""
+
+
+def test_what_differs_is_named_and_parameters_that_need_not_be_equal_are_not() -> None:
+    before = {"livelift.region": "eu", "livelift.horizon_ms": "1", "livelift.bootstrap": "k:1"}
+    assert difference(before, {"livelift.region": "eu", "livelift.horizon_ms": "1"}) == ""
+    assert difference(before, {"livelift.region": "us", "livelift.horizon_ms": "2"}) == (
+        "its region is eu and would be us, its horizon_ms is 1 and would be 2"
+    )
