@@ -7,10 +7,23 @@ import java.util.Arrays;
  * for what it lacks, and keeps every answer but null, because definitions are immutable.
  */
 final class DefinitionCache {
-    private record Entry(long hash, String tenantId, byte[] experimentId, Definition definition) {}
+    /** A definition, with the endings of its experiment. */
+    static final class Known {
+        final Definition definition;
+        final Endings endings;
+        private final long hash;
+        private final byte[] experimentId;
+
+        Known(long hash, byte[] experimentId, Definition definition, Endings endings) {
+            this.hash = hash;
+            this.experimentId = experimentId;
+            this.definition = definition;
+            this.endings = endings;
+        }
+    }
 
     private final DefinitionBook book;
-    private Entry[] entries = new Entry[64];
+    private Known[] entries = new Known[64];
     private int count;
 
     DefinitionCache(DefinitionBook book) {
@@ -18,34 +31,37 @@ final class DefinitionCache {
     }
 
     /** The definition, or null while the book does not have it. */
-    Definition find(String tenantId, Slice experimentId, int configVersion) {
+    Known find(String tenantId, Slice experimentId, int configVersion) {
         long hash = Hash64.of(experimentId) + configVersion * 0x9e3779b97f4a7c15L ^ tenantId.hashCode();
         for (int at = slot(hash); entries[at] != null; at = at + 1 & entries.length - 1) {
-            Entry entry = entries[at];
+            Known entry = entries[at];
             if (entry.hash == hash
                     && entry.definition.configVersion() == configVersion
                     && experimentId.matches(entry.experimentId)
-                    && entry.tenantId.equals(tenantId)) {
-                return entry.definition;
+                    && entry.definition.tenantId().equals(tenantId)) {
+                return entry;
             }
         }
-        Definition definition = book.find(tenantId, experimentId.toString(), configVersion);
-        if (definition != null) {
-            byte[] id = Arrays.copyOfRange(experimentId.buffer, experimentId.from, experimentId.to);
-            put(new Entry(hash, tenantId, id, definition));
+        String id = experimentId.toString();
+        Definition definition = book.find(tenantId, id, configVersion);
+        if (definition == null) {
+            return null;
         }
-        return definition;
+        byte[] bytes = Arrays.copyOfRange(experimentId.buffer, experimentId.from, experimentId.to);
+        Known known = new Known(hash, bytes, definition, book.endings(tenantId, id));
+        put(known);
+        return known;
     }
 
     private int slot(long hash) {
         return (int) (hash >>> 32) & entries.length - 1;
     }
 
-    private void put(Entry entry) {
+    private void put(Known entry) {
         if (++count > entries.length / 2) {
-            Entry[] old = entries;
-            entries = new Entry[2 * old.length];
-            for (Entry moved : old) {
+            Known[] old = entries;
+            entries = new Known[2 * old.length];
+            for (Known moved : old) {
                 if (moved != null) {
                     place(moved);
                 }
@@ -54,7 +70,7 @@ final class DefinitionCache {
         place(entry);
     }
 
-    private void place(Entry entry) {
+    private void place(Known entry) {
         int at = slot(entry.hash);
         while (entries[at] != null) {
             at = at + 1 & entries.length - 1;

@@ -1,6 +1,90 @@
 package io.livelift.attribution;
 
-/** The columns of the ledger. */
+/**
+ * Tells, of every record received, what became of it: one row when it is received, and one for each time it moves to
+ * another column, always in the row of its own topic and append-time minute.
+ *
+ * <p>The columns lie in the places of a slot's fourteen sums, in the order below, the last one unused. {@link #LATE} is
+ * a memo, no part of the balance: of the counted ones, those that came more than a minute after they happened.
+ */
 final class Ledger {
-    private Ledger() {}
+    static final int COUNTED = 0;
+    static final int DUPLICATE = 1;
+    static final int WAITING = 2;
+    static final int EXPIRED_UNMATCHED = 3;
+    private static final int FIRST_REASON = 4;
+    private static final int LATE = 12;
+    private static final int COLUMNS = 12;
+
+    private static final String KIND = "ledger";
+    private static final String NONE = "";
+    private static final long MINUTE_MS = 60_000;
+
+    /** By the column a record leaves (0: none, it is new; else the column plus one), the one it enters, and lateness. */
+    private static final byte[][] MOVES = moves();
+
+    private final Output output;
+
+    Ledger(Output output) {
+        this.output = output;
+    }
+
+    /** The column of a refused record. */
+    static int column(Reason reason) {
+        int order = reason.ordinal();
+        int duplicate = Reason.DUPLICATE.ordinal();
+        return order == duplicate ? DUPLICATE : FIRST_REASON + (order < duplicate ? order : order - 1);
+    }
+
+    /** Enters a new record in a column; its event time matters only if it is counted. */
+    void received(LogRecord record, int column, long eventTimeMs) {
+        send(record.topic, record.appendTimeMs, 0, column, isLate(record.appendTimeMs, eventTimeMs), 1, record.appendTimeMs);
+    }
+
+    /**
+     * Moves a record that was received before from one column to another.
+     *
+     * @param topic the record's own, as its append time
+     * @param asOfMs append time of what caused the move
+     */
+    void moved(String topic, long appendTimeMs, long eventTimeMs, int from, int to, long asOfMs) {
+        send(topic, appendTimeMs, from + 1, to, isLate(appendTimeMs, eventTimeMs), 0, asOfMs);
+    }
+
+    private void send(String topic, long appendTimeMs, int from, int to, boolean late, long n, long asOfMs) {
+        long minute = Math.floorDiv(appendTimeMs, MINUTE_MS) * MINUTE_MS;
+        output.delta(KIND, NONE, 0, NONE, topic, NONE, minute, NONE, n, MOVES[index(from, to, late)], asOfMs);
+    }
+
+    private static boolean isLate(long appendTimeMs, long eventTimeMs) {
+        return appendTimeMs - eventTimeMs > MINUTE_MS;
+    }
+
+    private static int index(int from, int to, boolean late) {
+        return (from * COLUMNS + to) * 2 + (late ? 1 : 0);
+    }
+
+    private static byte[][] moves() {
+        byte[][] moves = new byte[(1 + COLUMNS) * COLUMNS * 2][];
+        SumsWriter sums = new SumsWriter();
+        for (int from = 0; from <= COLUMNS; from++) {
+            for (int to = 0; to < COLUMNS; to++) {
+                for (int late = 0; late <= 1; late++) {
+                    sums.start();
+                    for (int column = 0; column < COLUMNS; column++) {
+                        put(sums, column, (column == to ? 1 : 0) - (column == from - 1 ? 1 : 0));
+                    }
+                    put(sums, LATE, late * ((to == COUNTED ? 1 : 0) - (from - 1 == COUNTED ? 1 : 0)));
+                    moves[index(from, to, late == 1)] = sums.finish();
+                }
+            }
+        }
+        return moves;
+    }
+
+    private static void put(SumsWriter sums, int column, long change) {
+        if (change != 0) {
+            sums.put(column, change, change >> 63, change >> 63);
+        }
+    }
 }

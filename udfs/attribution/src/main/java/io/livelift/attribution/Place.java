@@ -13,12 +13,22 @@ final class Place {
     private static final int CROSSED = 1;
     private static final int BOT = 2;
 
+    /** What {@link #enters} answers. */
+    static final int NOTHING = 0;
+
+    static final int ENTERS_Y = 1;
+    static final int ENTERS_X = 2;
+
     Definition definition;
     int variant;
     boolean crossed;
     boolean bot;
     long assignedAtMs;
     long appendTimeMs;
+
+    /** Outcomes appended after this do not count any more (rule 9). */
+    private long closesAtMs;
+
     /** The first exposure's event id as {@link EventIdCode} has it. */
     final Slice eventId = new Slice();
     /** By dimension: the ordinal of its value or {@link Definition#ABSENT}. */
@@ -26,10 +36,16 @@ final class Place {
 
     final Totals totals = new Totals();
 
+    private final Rules rules;
+    private Endings endings;
     private final Slice experimentId = new Slice();
     private final ByteWriter ownEventId = new ByteWriter();
     private final ByteWriter block = new ByteWriter();
     private int blockEnd;
+
+    Place(Rules rules) {
+        this.rules = rules;
+    }
 
     /** Reads where the next place ends and whose it is; its definition and the rest remain to be read. */
     Slice openExperiment(ByteReader in) {
@@ -42,11 +58,13 @@ final class Place {
     /** After {@link #openExperiment}: reads the version and finds the definition. */
     void openDefinition(ByteReader in, DefinitionCache definitions, String tenantId) {
         int configVersion = in.count();
-        definition = definitions.find(tenantId, experimentId, configVersion);
-        if (definition == null) {
+        DefinitionCache.Known known = definitions.find(tenantId, experimentId, configVersion);
+        if (known == null) {
             throw new IllegalStateException("the definition " + tenantId + "/" + experimentId + "/" + configVersion
                     + " of a counted exposure is no longer known");
         }
+        definition = known.definition;
+        endings = known.endings;
     }
 
     /** After {@link #openDefinition}: reads all the rest. */
@@ -63,6 +81,7 @@ final class Place {
             values[i] = in.count() - 1;
         }
         totals.readFrom(in, definition.metricCount());
+        setClosing();
     }
 
     /** Where the opened place ends. */
@@ -76,8 +95,9 @@ final class Place {
     }
 
     /** Makes an accepted assignment the first exposure; class and totals remain to be set. */
-    void expose(Definition newDefinition, int newVariant, Event event, long newAppendTimeMs) {
-        definition = newDefinition;
+    void expose(DefinitionCache.Known known, int newVariant, Event event, long newAppendTimeMs) {
+        definition = known.definition;
+        endings = known.endings;
         experimentId.set(event.experimentId.buffer, event.experimentId.from, event.experimentId.to);
         variant = newVariant;
         assignedAtMs = event.timeMs;
@@ -93,11 +113,29 @@ final class Place {
                 values[dimension] = definition.valueOrdinal(dimension, event.attributeValue(i));
             }
         }
+        setClosing();
+    }
+
+    /** One horizon after the experiment has ended and the longest window that ends has done so. */
+    private void setClosing() {
+        long endedAtMs = endings.effectiveMs();
+        closesAtMs = endedAtMs == Definition.NEVER
+                ? Long.MAX_VALUE
+                : Math.min(
+                        Math.max(endedAtMs, assignedAtMs + definition.longestWindowMs()),
+                        Long.MAX_VALUE - rules.horizonMs()) + rules.horizonMs();
+    }
+
+    /** When the place closes; {@link Long#MAX_VALUE} while the experiment goes on. */
+    long closesAtMs() {
+        return closesAtMs;
     }
 
     /** Makes this the same as another place. */
     void copyFrom(Place other) {
         definition = other.definition;
+        endings = other.endings;
+        closesAtMs = other.closesAtMs;
         experimentId.set(other.experimentId.buffer, other.experimentId.from, other.experimentId.to);
         variant = other.variant;
         crossed = other.crossed;
@@ -135,25 +173,28 @@ final class Place {
     }
 
     /**
-     * Adds an outcome to every metric it counts for (contract, rules 3, 4 and 7).
-     *
-     * @return whether it counts for the metric at all
+     * Which totals of a metric an outcome of its source enters (contract, rules 3, 4, 7 and 9): {@link #ENTERS_Y},
+     * {@link #ENTERS_X}, both added, or {@link #NOTHING}.
      */
-    boolean add(int metric, StoredOutcome outcome, long retentionMs) {
-        if (appendTimeMs - outcome.appendTimeMs > retentionMs) {
-            return false;
+    int enters(int metric, StoredOutcome outcome) {
+        if (appendTimeMs - outcome.appendTimeMs > rules.retentionMs() || outcome.appendTimeMs > closesAtMs) {
+            return NOTHING;
         }
         Metric rule = definition.metric(metric);
         long since = outcome.occurredAtMs - assignedAtMs;
-        boolean counts = since >= rule.windowStartMs() && since < rule.windowEndMs();
-        boolean covers = since < 0 && since >= -definition.prePeriodMs();
-        if (counts) {
-            totals.add(metric, rule.kind(), false, outcome.valueMicros, outcome.weightMicros);
+        return (since >= rule.windowStartMs() && since < rule.windowEndMs() ? ENTERS_Y : 0)
+                + (since < 0 && since >= -definition.prePeriodMs() ? ENTERS_X : 0);
+    }
+
+    /** Adds an outcome to the totals it enters. */
+    void add(int metric, int entered, StoredOutcome outcome) {
+        Metric.Kind kind = definition.metric(metric).kind();
+        if ((entered & ENTERS_Y) != 0) {
+            totals.add(metric, kind, false, outcome.valueMicros, outcome.weightMicros);
         }
-        if (covers) {
-            totals.add(metric, rule.kind(), true, outcome.valueMicros, outcome.weightMicros);
+        if ((entered & ENTERS_X) != 0) {
+            totals.add(metric, kind, true, outcome.valueMicros, outcome.weightMicros);
         }
-        return counts || covers;
     }
 
     void writeTo(ByteWriter out, long baseMs) {

@@ -17,11 +17,13 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  * output, flushed after each, until the input ends. What parity tests compare with the reference.
  *
  * <pre>
- * case   = {"rules": {"horizon_ms", "future_ms", "retention_ms", "region"},
+ * case   = {"rules": {"horizon_ms", "future_ms", "retention_ms", "max_skew_ms", "region"},
  *           "schemas": {"1": avsc, …},                 avsc as a JSON object or as text; if absent: 1 is the reader's
  *                                                      Assignment schema, 2 its Outcome schema
  *           "definitions": [{"append_time": ms, "definition": {…}}, …],      known from the start; may be absent
- *           "records": [step, …]}                      in processing order
+ *           "records": [step, …],                      in processing order
+ *           "end_at": ms}                              where append time advances to at the end; if absent: to the
+ *                                                      greatest append time of the records plus the horizon plus 1
  * step   = {"kind": "assignment" | "outcome", "tenant_id", "topic", "partition", "offset", "append_time": ms,
  *           "key": base64 | null, "value": base64 | null}                    one record
  *        | {"definition": {…}, "append_time": ms}      learnt now; the first of a tenant, experiment and version stands
@@ -29,14 +31,15 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  *        | {"restart": true}                           a new engine goes on with the same states and definitions
  * answer = {"slots": [{"tenant_id", "experiment_id", "config_version", "variant_id", "metric_id", "segment",
  *                      "cohort_ms", "unit_class", "region", "n", "sums": ["…" × 14]}, …],
+ *           "ledger": […], "activity": […],            rows of the same form
  *           "rejected": [{"reason", "detail", "topic", "partition", "offset", "append_time", "key", "value"}, …],
- *           "state_bytes": all units, "units": those with a state, "rows": delta rows sent}
+ *           "state_bytes": of all units and their pages, "units": those with a state, "pages": those that are left,
+ *           "rows": delta rows sent}
  *        | {"error": "what failed"}                    and the next case is run as if nothing had happened
  * </pre>
  *
- * <p>At the end of a case append time advances to the greatest append time of its records plus the horizon plus 1.
- * Slots that are all zero are absent. Slots and refusals come in no particular order. Units are told apart by tenant
- * and key.
+ * <p>Rows that are all zero are absent; {@code cohort_ms} is a minute where it is no cohort. Rows and refusals come in no
+ * particular order. Units are told apart by tenant and key.
  */
 public final class Replay {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -94,7 +97,7 @@ public final class Replay {
         private final Rules rules;
         private final DefinitionCatalog definitions = new DefinitionCatalog();
         private final Map<String, Unit> units = new HashMap<>();
-        private final ReplayedSlots slots = new ReplayedSlots(JSON);
+        private final ReplayedRows rows = new ReplayedRows(JSON);
         private final LogRecord record = new LogRecord();
         private UnitEngine engine;
         private long lastAppendTimeMs = Long.MIN_VALUE;
@@ -126,14 +129,16 @@ public final class Replay {
                     apply(step);
                 }
             }
-            if (lastAppendTimeMs != Long.MIN_VALUE) {
+            if (given.has("end_at")) {
+                advanceTo(given.get("end_at").longValue());
+            } else if (lastAppendTimeMs != Long.MIN_VALUE) {
                 advanceTo(lastAppendTimeMs + rules.horizonMs() + 1);
             }
             return answer();
         }
 
         private void startEngine() {
-            engine = new UnitEngine(rules, definitions, new EventDecoder(this::schema), slots);
+            engine = new UnitEngine(rules, definitions, new EventDecoder(this::schema), rows);
         }
 
         private String schema(int id) {
@@ -161,7 +166,7 @@ public final class Replay {
             record.key = step.required("key").binaryValue();
             record.value = step.required("value").binaryValue();
             lastAppendTimeMs = Math.max(lastAppendTimeMs, record.appendTimeMs);
-            slots.tenantId = record.tenantId;
+            rows.tenantId = record.tenantId;
             Unit unit = units.computeIfAbsent(name(record), name -> new Unit(record.tenantId, record.key));
             unit.state = engine.onRecord(unit.state, unit, record);
             unit.wakeAtMs = engine.wakeAtMs();
@@ -175,7 +180,7 @@ public final class Replay {
         private void advanceTo(long nowMs) {
             for (Unit unit : units.values()) {
                 while (unit.wakeAtMs <= nowMs) {
-                    slots.tenantId = unit.tenantId;
+                    rows.tenantId = unit.tenantId;
                     unit.state = engine.onTimer(unit.state, unit, unit.tenantId, unit.key, nowMs);
                     unit.wakeAtMs = engine.wakeAtMs();
                 }
@@ -184,18 +189,27 @@ public final class Replay {
 
         private ObjectNode answer() {
             ObjectNode answer = JSON.createObjectNode();
-            ArrayNode found = slots.toJson(rules.region());
-            answer.set("slots", found);
-            answer.set("rejected", slots.rejected);
+            answer.set("slots", rows.toJson("slot", rules.region()));
+            answer.set("ledger", rows.toJson("ledger", rules.region()));
+            answer.set("activity", rows.toJson("activity", rules.region()));
+            answer.set("rejected", rows.rejected);
             long stateBytes = 0;
             int kept = 0;
+            int pages = 0;
             for (Unit unit : units.values()) {
                 if (unit.state != null) {
                     stateBytes += unit.state.length;
                     kept++;
                 }
+                for (byte[] page : unit.pages.values()) {
+                    stateBytes += page.length;
+                    pages++;
+                }
             }
-            return answer.put("state_bytes", stateBytes).put("units", kept).put("rows", slots.rows);
+            return answer.put("state_bytes", stateBytes)
+                    .put("units", kept)
+                    .put("pages", pages)
+                    .put("rows", rows.rows);
         }
     }
 }

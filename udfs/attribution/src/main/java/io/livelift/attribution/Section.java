@@ -27,6 +27,12 @@ final class Section {
         return length() == 0;
     }
 
+    byte[] toArray() {
+        byte[] bytes = new byte[length()];
+        writeTo(bytes, 0);
+        return bytes;
+    }
+
     void writeTo(byte[] into, int at) {
         System.arraycopy(buffer, from, into, at, to - from);
         System.arraycopy(added.buffer, 0, into, at + to - from, added.length);

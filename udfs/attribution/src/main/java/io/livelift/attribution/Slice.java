@@ -5,7 +5,9 @@ import java.util.Arrays;
 
 /** A range of bytes of someone else's array; reused from record to record. */
 final class Slice {
-    byte[] buffer;
+    private static final byte[] NOTHING = {};
+
+    byte[] buffer = NOTHING;
     int from;
     int to;
 

@@ -1,55 +1,96 @@
 package io.livelift.attribution;
 
 /**
- * One accepted outcome as the state keeps it, for first exposures that come or move later. Reused.
+ * One accepted outcome as the state keeps it, for first exposures that come or move later. Reused; the slices point
+ * into what it was read from.
  *
- * <p>A first byte: three bits for the power of ten that was taken out of the value, one bit for a weight other than 1,
- * four bits for the source (15: its number follows); then the times, the value and that weight.
+ * <p>A first byte: three bits for the source (7: its names follow), three for what the ledger says (0 waiting, 1
+ * expired, else in how many places it counts plus one; 7: that number follows less 6), two for the form of the value
+ * (hundredths, units, micro-units; 3: micro-units, and a weight other than 1). Then what follows of these, the times,
+ * the value and that weight.
  */
-final class StoredOutcome {
-    private static final long ONE = 1_000_000;
-    private static final int LARGEST_EXPONENT = 7;
-    private static final int WEIGHTED = 8;
-    private static final int FAR_SOURCE = 15;
-    private static final long[] POWERS = {1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000};
+final class StoredOutcome extends Entry {
+    /** The source of an outcome that names it itself. */
+    static final int FAR = 7;
 
-    /** Place of its metric_id among the unit's sources. */
+    private static final int EXPIRED = 1;
+    private static final int MANY = 7;
+
+    private static final long ONE = 1_000_000;
+    private static final int HUNDREDTHS = 0;
+    private static final int UNITS = 1;
+    private static final int MICROS = 2;
+    private static final int WEIGHTED = 3;
+    private static final long[] SIZES = {10_000, ONE, 1, 1};
+
+    /** Place of its metric_id and topic among the unit's {@link Sources}, or {@link #FAR}. */
     int source;
 
+    /** Of a far one: its metric_id. */
+    final Slice metricId = new Slice();
+
+    /** Of a far one: its topic, empty for the tenant's own. */
+    final Slice topic = new Slice();
+
     long occurredAtMs;
-    long appendTimeMs;
     long valueMicros;
     long weightMicros;
 
+    /** In how many places it counts. */
+    int places;
+
+    /** Whether it was given up because no place had counted it in time. */
+    boolean expired;
+
+    /** Its column in the ledger. */
+    int column() {
+        return places > 0 ? Ledger.COUNTED : expired ? Ledger.EXPIRED_UNMATCHED : Ledger.WAITING;
+    }
+
+    @Override
     void writeTo(ByteWriter out, long baseMs) {
-        long digits = valueMicros;
-        int exponent = 0;
-        while (exponent < LARGEST_EXPONENT && digits != 0 && digits % 10 == 0) {
-            digits /= 10;
-            exponent++;
+        int form = form();
+        int status = places > 0 ? Math.min(places + 1, MANY) : expired ? EXPIRED : 0;
+        out.u8(source << 5 | status << 2 | form);
+        if (status == MANY) {
+            out.unsigned(places + 1 - MANY);
         }
-        int near = Math.min(source, FAR_SOURCE);
-        out.u8(near << 4 | (weightMicros == ONE ? 0 : WEIGHTED) | exponent);
-        if (near == FAR_SOURCE) {
-            out.unsigned(source);
+        if (source == FAR) {
+            out.unsigned(metricId.length());
+            out.bytes(metricId);
+            out.unsigned(topic.length());
+            out.bytes(topic);
         }
         out.signed(occurredAtMs - baseMs);
         out.signed(appendTimeMs - occurredAtMs);
-        out.signed(digits);
-        if (weightMicros != ONE) {
+        out.signed(valueMicros / SIZES[form]);
+        if (form == WEIGHTED) {
             out.unsigned(weightMicros);
         }
     }
 
+    private int form() {
+        if (weightMicros != ONE) {
+            return WEIGHTED;
+        }
+        return valueMicros % SIZES[UNITS] == 0 ? UNITS : valueMicros % SIZES[HUNDREDTHS] == 0 ? HUNDREDTHS : MICROS;
+    }
+
+    @Override
     void readFrom(ByteReader in, long baseMs) {
         int head = in.u8();
-        source = head >> 4;
-        if (source == FAR_SOURCE) {
-            source = in.count();
+        int form = head & 3;
+        int status = head >> 2 & 7;
+        source = head >> 5;
+        expired = status == EXPIRED;
+        places = status == MANY ? MANY - 1 + in.count() : Math.max(0, status - 1);
+        if (source == FAR) {
+            in.bytes(metricId, in.count());
+            in.bytes(topic, in.count());
         }
         occurredAtMs = baseMs + in.signed();
         appendTimeMs = occurredAtMs + in.signed();
-        valueMicros = in.signed() * POWERS[head & LARGEST_EXPONENT];
-        weightMicros = (head & WEIGHTED) == 0 ? ONE : in.unsigned();
+        valueMicros = in.signed() * SIZES[form];
+        weightMicros = form == WEIGHTED ? in.unsigned() : ONE;
     }
 }

@@ -3,71 +3,108 @@ package io.livelift.attribution;
 import java.util.Arrays;
 
 /**
- * A unit's memory as sections of one byte array. Reused: {@link #load} a state, change sections, {@link #store} it.
- * What was changed can be read only after it was stored.
+ * A unit's memory: sections of one byte array, and pages for what is too much for it. Reused: {@link #load} a state,
+ * change sections, {@link #store} it. What was changed can be read only after it was stored.
  *
- * <p>Layout 1: the byte 1; the base time, to which all other times are relative; the lengths of the sections; the
- * sections. Hashes of ids are in the order of the log, so those past the horizon can be dropped from the front one day;
- * the append time of each assignment id is at the same place in its section, that of an outcome id in its outcome.
+ * <p>Layout 2: the byte 2; the base time, to which all other times are relative; when to look at the whole next; a byte
+ * that says what of the following is there; number and fill of the pages of assignments, of outcomes; next look at
+ * what waits, first and next of its pages, length of its section; the lengths of the other sections; the sections. A
+ * page's number is its place among those of its kind, and in the lowest two bits the kind.
  */
 final class UnitState {
-    static final int LAYOUT = 1;
+    static final int LAYOUT = 2;
+    static final int KIND_BITS = 2;
 
-    /** {@link Hash64} of every assignment id that is taken, eight bytes each. */
-    final Section assignmentIds = new Section();
+    private static final int ASSIGNMENTS = 0;
+    private static final int OUTCOMES = 1;
+    private static final int WAITING = 2;
+    private static final int HASH = 8;
+    private static final byte[] NOTHING = new byte[0];
 
-    /** Append times of the same. */
-    final Section assignmentTimes = new Section();
+    /** The ids of assignments that are taken. */
+    final EventMemory<Entry.OfAssignment> assignments =
+            new EventMemory<>(this, ASSIGNMENTS, new Entry.OfAssignment());
 
-    /** The metric_ids of the outcomes, in the order of their ordinals: length and bytes. */
-    final Section sources = new Section();
+    /** The outcomes, and with them their ids. */
+    final EventMemory<StoredOutcome> outcomes = new EventMemory<>(this, OUTCOMES, new StoredOutcome());
+
+    /** What the outcomes' metric_ids and topics are. */
+    final Sources sources = new Sources();
 
     /** {@link Place}s, one for each experiment. */
     final Section places = new Section();
 
-    /** {@link Hash64} of every outcome id that is taken. */
-    final Section outcomeIds = new Section();
+    /** Assignments without a definition yet. */
+    final WaitingRecords waiting = new WaitingRecords(this, WAITING);
 
-    /** {@link StoredOutcome}s. */
-    final Section outcomes = new Section();
-
-    /** {@link WaitingRecords}: assignments without a definition yet. */
-    final Section waiting = new Section();
-
-    private final Section[] sections = {assignmentIds, assignmentTimes, sources, places, outcomeIds, outcomes, waiting};
-    private static final byte[] NOTHING = new byte[0];
+    private final Section[] sections = {
+        assignments.hashes,
+        assignments.entries,
+        sources.section,
+        places,
+        outcomes.hashes,
+        outcomes.entries,
+        waiting.section
+    };
 
     private final ByteReader reader = new ByteReader();
     private final ByteWriter head = new ByteWriter();
-    private final Slice source = new Slice();
     private byte[] loaded;
+    private Pages pages;
     private boolean changed;
     private long baseMs;
+    private long lookAtMs;
 
     /**
      * Opens a state; null is that of a unit never seen.
      *
-     * @param baseMs the base time of a new state
+     * @param newBaseMs the base time of a new state
+     * @param newLookAtMs the first look at a new state
      * @throws IllegalStateException if the layout is not known or the lengths are wrong
      */
-    void load(byte[] state, long newBaseMs) {
+    void load(byte[] state, Pages itsPages, long newBaseMs, long newLookAtMs) {
         loaded = state;
+        pages = itsPages;
         changed = false;
         if (state == null) {
             baseMs = newBaseMs;
+            lookAtMs = newLookAtMs;
+            assignments.buckets = 0;
+            outcomes.buckets = 0;
+            waiting.startEmpty();
             for (Section section : sections) {
                 section.load(NOTHING, 0, 0);
             }
-            return;
+        } else {
+            read(state);
         }
+        assignments.loaded();
+        outcomes.loaded();
+    }
+
+    private void read(byte[] state) {
         if (state.length == 0 || state[0] != LAYOUT) {
             throw new IllegalStateException("a unit's state has layout " + (state.length == 0 ? "none" : state[0])
-                    + ", this engine reads " + LAYOUT);
+                    + ", this engine reads " + LAYOUT + ": start without the old state (livelift rebuild --all)");
         }
         reader.start(state, 1);
         baseMs = reader.signed();
+        lookAtMs = baseMs + reader.signed();
+        int present = reader.u8();
+        readPages(assignments, (present & 1 << ASSIGNMENTS) != 0);
+        readPages(outcomes, (present & 1 << OUTCOMES) != 0);
+        int waitingLength = 0;
+        if ((present & 1 << WAITING) != 0) {
+            waiting.lookAtMs = baseMs + reader.signed();
+            waiting.firstPage = reader.count();
+            waiting.nextPage = reader.count();
+            waitingLength = reader.count();
+        } else {
+            waiting.startEmpty();
+        }
         for (Section section : sections) {
-            section.to = reader.count();
+            boolean isHashes = section == assignments.hashes || section == outcomes.hashes;
+            section.to = section == waiting.section ? waitingLength : reader.count() * (isHashes ? HASH : 1);
         }
         int at = reader.at;
         for (Section section : sections) {
@@ -79,17 +116,22 @@ final class UnitState {
         }
     }
 
-    /** The state with all changes; the very array that was loaded if there were none. */
+    private void readPages(EventMemory<?> memory, boolean present) {
+        memory.buckets = present ? reader.count() : 0;
+        memory.paged = present ? reader.count() : 0;
+    }
+
+    /** The state with all changes; the very array that was loaded if there were none; null if nothing is left. */
     byte[] store() {
         if (!changed) {
             return loaded;
         }
-        head.clear();
-        head.u8(LAYOUT);
-        head.signed(baseMs);
+        if (isEmpty()) {
+            return null;
+        }
+        writeHead();
         int length = 0;
         for (Section section : sections) {
-            head.unsigned(section.length());
             length += section.length();
         }
         byte[] state = Arrays.copyOf(head.buffer, head.length + length);
@@ -101,68 +143,76 @@ final class UnitState {
         return state;
     }
 
+    private boolean isEmpty() {
+        return assignments.isEmpty() && outcomes.isEmpty() && places.isEmpty() && waiting.isEmpty();
+    }
+
+    private void writeHead() {
+        head.clear();
+        head.u8(LAYOUT);
+        head.signed(baseMs);
+        head.signed(lookAtMs - baseMs);
+        head.u8((assignments.buckets > 0 ? 1 << ASSIGNMENTS : 0)
+                | (outcomes.buckets > 0 ? 1 << OUTCOMES : 0)
+                | (waiting.isEmpty() ? 0 : 1 << WAITING));
+        writePages(assignments);
+        writePages(outcomes);
+        if (!waiting.isEmpty()) {
+            head.signed(waiting.lookAtMs - baseMs);
+            head.unsigned(waiting.firstPage);
+            head.unsigned(waiting.nextPage);
+            head.unsigned(waiting.section.length());
+        }
+        for (Section section : sections) {
+            boolean isHashes = section == assignments.hashes || section == outcomes.hashes;
+            if (section != waiting.section) {
+                head.unsigned(section.length() / (isHashes ? HASH : 1));
+            }
+        }
+    }
+
+    private void writePages(EventMemory<?> memory) {
+        if (memory.buckets > 0) {
+            head.unsigned(memory.buckets);
+            head.unsigned(memory.paged);
+        }
+    }
+
+    /** Stores what was changed and opens it again, so that it can be read. */
+    void reload() {
+        if (changed) {
+            load(store(), pages, baseMs, lookAtMs);
+            changed = true; // against what the caller has
+        }
+    }
+
     /** To be called with every change of a section. */
     void markChanged() {
         changed = true;
+    }
+
+    Pages pages() {
+        return pages;
     }
 
     long baseMs() {
         return baseMs;
     }
 
-    boolean hasAssignmentId(long hash) {
-        return contains(assignmentIds, hash);
+    /** When the whole is to be looked at. */
+    long lookAtMs() {
+        return lookAtMs;
     }
 
-    void addAssignmentId(long hash, long appendTimeMs) {
-        assignmentIds.added.fixed64(hash);
-        assignmentTimes.added.signed(appendTimeMs - baseMs);
-        changed = true;
-    }
-
-    boolean hasOutcomeId(long hash) {
-        return contains(outcomeIds, hash);
-    }
-
-    void addOutcome(long hash, StoredOutcome outcome) {
-        outcomeIds.added.fixed64(hash);
-        outcome.writeTo(outcomes.added, baseMs);
-        changed = true;
-    }
-
-    private static boolean contains(Section hashes, long hash) {
-        for (int at = hashes.from; at < hashes.to; at += 8) {
-            if (ByteReader.fixed64(hashes.buffer, at) == hash) {
-                return true;
-            }
+    void setLookAt(long newLookAtMs) {
+        if (newLookAtMs != lookAtMs) {
+            lookAtMs = newLookAtMs;
+            changed = true;
         }
-        return false;
     }
 
-    /** The ordinal of a source, which is given one if it has none. */
-    int internSource(Slice metricId) {
-        int ordinal = 0;
-        for (reader.start(sources.buffer, sources.from); reader.at < sources.to; ordinal++) {
-            reader.bytes(source, reader.count());
-            if (source.equalTo(metricId)) {
-                return ordinal;
-            }
-        }
-        sources.added.unsigned(metricId.length());
-        sources.added.bytes(metricId);
-        changed = true;
-        return ordinal;
-    }
-
-    /** The ordinal of a source, or -1 if the unit has no outcome of it. */
-    int sourceOrdinal(Utf8 wanted) {
-        int ordinal = 0;
-        for (reader.start(sources.buffer, sources.from); reader.at < sources.to; ordinal++) {
-            reader.bytes(source, reader.count());
-            if (wanted.matches(source)) {
-                return ordinal;
-            }
-        }
-        return -1;
+    /** Makes the next look no later than a moment. */
+    void lookBy(long latestMs) {
+        setLookAt(Math.min(lookAtMs, latestMs));
     }
 }

@@ -1,55 +1,128 @@
 package io.livelift.attribution;
 
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.List;
 
-/** Assignments that wait for their definition, as they were received and in the order of the log. */
+/**
+ * Assignments that wait for their definition, as they were received. What is more than a few kilobytes lies on pages,
+ * in the order in which it came; only a look at all that waits reads it.
+ */
 final class WaitingRecords {
+    /** Decides a record that waits. */
+    interface Decision {
+        /** False if it must go on waiting. */
+        boolean decide(LogRecord record);
+    }
+
+    private static final int MOST_INLINE_BYTES = 2_048;
     private static final long FIRST_AFTER_MS = 1_000;
     private static final long DOUBLING_UNTIL_MS = 8_000;
     private static final long EVERY_MS = 10_000;
     private static final long SELDOM_AFTER_MS = 6 * 3_600_000L;
     private static final long SELDOM_EVERY_MS = 300_000;
 
-    private WaitingRecords() {}
+    final Section section = new Section();
 
-    /** Copies of all records that wait; tenant and key are the unit's. */
-    static List<LogRecord> read(Section section, String tenantId, byte[] unitKey) {
-        ByteReader in = new ByteReader();
-        List<LogRecord> records = new ArrayList<>();
-        for (in.start(section.buffer, section.from); in.at < section.to; ) {
-            LogRecord record = new LogRecord();
-            record.kind = EventKind.ASSIGNMENT;
-            record.tenantId = tenantId;
-            record.key = unitKey;
-            record.appendTimeMs = in.fixed64();
-            record.partition = (int) in.signed();
-            record.offset = in.signed();
-            record.topic = new String(bytes(in), StandardCharsets.UTF_8);
-            record.value = bytes(in);
-            records.add(record);
-        }
-        return records;
+    /** When to look at them next; {@link Long#MAX_VALUE} if there are none. */
+    long lookAtMs;
+
+    /** Its pages are those from this one on, some of which may be gone… */
+    int firstPage;
+
+    /** …and before this one. */
+    int nextPage;
+
+    private final UnitState unit;
+    private final int kind;
+    private final HomeTopics topics = new HomeTopics();
+    private final ByteReader reader = new ByteReader();
+    private final ByteWriter left = new ByteWriter();
+
+    WaitingRecords(UnitState unit, int kind) {
+        this.unit = unit;
+        this.kind = kind;
     }
 
-    /** The earliest look at any record that waits. */
-    static long wakeAtMs(Section section, long nowMs, long horizonMs) {
-        ByteReader in = new ByteReader();
-        long wakeAtMs = Long.MAX_VALUE;
-        for (in.start(section.buffer, section.from); in.at < section.to; ) {
-            wakeAtMs = Math.min(wakeAtMs, nextLookMs(in.fixed64(), nowMs, horizonMs));
-            in.signed();
-            in.signed();
-            pass(in); // the topic
-            pass(in); // the value
-        }
-        return wakeAtMs;
+    void startEmpty() {
+        lookAtMs = Long.MAX_VALUE;
+        firstPage = 0;
+        nextPage = 0;
     }
 
-    private static void pass(ByteReader in) {
-        int length = in.count();
-        in.at += length;
+    boolean isEmpty() {
+        return firstPage == nextPage && section.isEmpty();
+    }
+
+    /** Adds a record; at most one before the unit is stored. */
+    void add(LogRecord record) {
+        if (section.length() >= MOST_INLINE_BYTES) {
+            unit.pages().put(number(nextPage++), section.toArray());
+            section.dropOld();
+        }
+        write(record, section.added);
+        lookAtMs = Math.min(lookAtMs, record.appendTimeMs + FIRST_AFTER_MS);
+        unit.markChanged();
+    }
+
+    /** Offers every record to be decided; the unit may be reloaded meanwhile. */
+    void decide(String tenantId, byte[] unitKey, long nowMs, long horizonMs, Decision decision) {
+        byte[] inline = section.toArray();
+        long next = Long.MAX_VALUE;
+        int first = nextPage;
+        for (int page = firstPage; page < nextPage; page++) {
+            byte[] records = unit.pages().get(number(page));
+            if (records == null) {
+                continue;
+            }
+            next = Math.min(next, decide(records, tenantId, unitKey, nowMs, horizonMs, decision));
+            if (left.length == 0) {
+                unit.pages().remove(number(page));
+                continue;
+            }
+            first = Math.min(first, page);
+            if (left.length < records.length) {
+                unit.pages().put(number(page), left.toArray());
+            }
+        }
+        next = Math.min(next, decide(inline, tenantId, unitKey, nowMs, horizonMs, decision));
+        section.dropOld();
+        section.added.bytes(left);
+        firstPage = first;
+        lookAtMs = next;
+        if (isEmpty()) {
+            startEmpty();
+        }
+        unit.markChanged();
+    }
+
+    /** Leaves those that go on waiting in {@link #left}, and says when to look at them. */
+    private long decide(
+            byte[] records, String tenantId, byte[] unitKey, long nowMs, long horizonMs, Decision decision) {
+        left.clear();
+        long next = Long.MAX_VALUE;
+        for (reader.start(records, 0); reader.at < records.length; ) {
+            LogRecord record = read(tenantId, unitKey);
+            if (!decision.decide(record)) {
+                write(record, left);
+                next = Math.min(next, nextLookMs(record.appendTimeMs, nowMs, horizonMs));
+            }
+        }
+        return next;
+    }
+
+    private LogRecord read(String tenantId, byte[] unitKey) {
+        LogRecord record = new LogRecord();
+        record.kind = EventKind.ASSIGNMENT;
+        record.tenantId = tenantId;
+        record.key = unitKey;
+        record.appendTimeMs = reader.fixed64();
+        record.partition = (int) reader.signed();
+        record.offset = reader.signed();
+        byte[] topic = bytes(reader);
+        record.topic = topic.length == 0
+                ? topics.name(EventKind.ASSIGNMENT, tenantId)
+                : new String(topic, StandardCharsets.UTF_8);
+        record.value = bytes(reader);
+        return record;
     }
 
     private static byte[] bytes(ByteReader in) {
@@ -59,8 +132,9 @@ final class WaitingRecords {
         return bytes;
     }
 
-    static void write(LogRecord record, ByteWriter out) {
-        byte[] topic = record.topic.getBytes(StandardCharsets.UTF_8);
+    private static void write(LogRecord record, ByteWriter out) {
+        String name = HomeTopics.isHome(record) ? "" : record.topic;
+        byte[] topic = name.getBytes(StandardCharsets.UTF_8);
         out.fixed64(record.appendTimeMs);
         out.signed(record.partition);
         out.signed(record.offset);
@@ -68,6 +142,10 @@ final class WaitingRecords {
         out.bytes(topic, 0, topic.length);
         out.unsigned(record.value.length);
         out.bytes(record.value, 0, record.value.length);
+    }
+
+    private int number(int page) {
+        return page << UnitState.KIND_BITS | kind;
     }
 
     /**
@@ -88,7 +166,6 @@ final class WaitingRecords {
             long step = age < SELDOM_AFTER_MS ? EVERY_MS : SELDOM_EVERY_MS;
             next = (age / step + 1) * step;
         }
-        boolean isOverdue = age > horizonMs; // it waits behind another that has time left
-        return appendTimeMs + (isOverdue ? next : Math.min(next, horizonMs + 1));
+        return appendTimeMs + Math.min(next, horizonMs + 1);
     }
 }

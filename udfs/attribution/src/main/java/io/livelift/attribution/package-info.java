@@ -6,9 +6,10 @@
  *   <li>In: {@link io.livelift.attribution.LogRecord} through {@link io.livelift.attribution.EventDecoder} and the checks
  *       of a single record ({@code RecordChecks}).
  *   <li>Decided: {@link io.livelift.attribution.UnitEngine} accepts, refuses or lets wait ({@code WaitingRecords});
- *       {@code Places} applies rules 1 to 5 and 7 to what was accepted.
- *   <li>Kept: {@code UnitState}, a few hundred bytes with {@code Place}s, {@code StoredOutcome}s and hashes of ids.
- *   <li>Out: {@code SlotRows} sends differences to {@link io.livelift.attribution.Output}; {@link
+ *       {@code Places} applies rules 1 to 5, 7 and 9 to what was accepted.
+ *   <li>Kept: {@code UnitState}, a few hundred bytes with {@code Place}s, {@code StoredOutcome}s and hashes of ids,
+ *       and {@link io.livelift.attribution.Pages} for what is too much for it ({@code EventMemory}).
+ *   <li>Out: {@code SlotRows}, {@code ActivityRows} and {@code Ledger} send differences to {@link io.livelift.attribution.Output}; {@link
  *       io.livelift.attribution.SumDelta} adds them up.
  * </ul>
  *

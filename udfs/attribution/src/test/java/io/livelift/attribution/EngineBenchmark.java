@@ -98,7 +98,7 @@ public final class EngineBenchmark {
             LogRecord record = new LogRecord();
             record.kind = assignment ? EventKind.ASSIGNMENT : EventKind.OUTCOME;
             record.tenantId = "acme";
-            record.topic = "livelift.acme";
+            record.topic = assignment ? "livelift.acme.assignments" : "livelift.acme.outcomes";
             record.key = unitId.getBytes(StandardCharsets.UTF_8);
             record.offset = unit;
             record.appendTimeMs = at + random.nextInt(3_000);

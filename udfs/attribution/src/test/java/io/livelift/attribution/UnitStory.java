@@ -24,11 +24,19 @@ final class UnitStory implements Output {
     static final Rules RULES = new Rules(7 * DAY, 10 * MINUTE, 28 * DAY, DAY, "local");
     static final String UNIT = "user-1";
 
+    private static final String[] COLUMNS = (
+                    "counted duplicate waiting expired_unmatched unreadable mismatch bad_value from_future too_late"
+                            + " unknown_definition unknown_variant ended late")
+            .split(" ");
+
     final List<String> refused = new ArrayList<>();
     final List<LogRecord> refusedRecords = new ArrayList<>();
     final CountingPages pages = new CountingPages();
     byte[] state;
     int rows;
+
+    /** A region's, for topics that were mirrored from there. */
+    String topicPrefix = "";
 
     private final DefinitionCatalog definitions = new DefinitionCatalog();
     private final UnitEngine engine = new UnitEngine(
@@ -38,6 +46,10 @@ final class UnitStory implements Output {
             this);
     private final Map<String, Long> units = new TreeMap<>();
     private final Map<String, SumDelta> sums = new TreeMap<>();
+    private final Map<String, Long> received = new TreeMap<>();
+    private final Map<String, SumDelta> ledger = new TreeMap<>();
+    private final Map<String, Long> activity = new TreeMap<>();
+    private final Map<String, SumDelta> activityValues = new TreeMap<>();
     private int events;
     private long offset;
 
@@ -64,6 +76,21 @@ final class UnitStory implements Output {
                 new TreeMap<>(),
                 List.of(metrics),
                 Definition.NEVER,
+                appendTimeMs);
+    }
+
+    /** The same as version 1 in all but that it ends the experiment. */
+    static Definition ending(int version, long appendTimeMs, long endedAtMs, Metric... metrics) {
+        return new Definition(
+                "acme",
+                "button",
+                version,
+                HOUR,
+                0,
+                List.of("A", "B"),
+                new TreeMap<>(),
+                List.of(metrics),
+                endedAtMs,
                 appendTimeMs);
     }
 
@@ -98,7 +125,7 @@ final class UnitStory implements Output {
         record.tenantId = "acme";
         record.key = UNIT.getBytes(StandardCharsets.UTF_8);
         record.value = value;
-        record.topic = "livelift.acme." + (kind == EventKind.ASSIGNMENT ? "assignments" : "outcomes");
+        record.topic = topicPrefix + "livelift.acme." + (kind == EventKind.ASSIGNMENT ? "assignments" : "outcomes");
         record.partition = 3;
         record.offset = offset++;
         record.appendTimeMs = appendTimeMs;
@@ -108,6 +135,14 @@ final class UnitStory implements Output {
 
     UnitStory wokenAt(long nowMs) {
         state = engine.onTimer(state, pages, "acme", UNIT.getBytes(StandardCharsets.UTF_8), nowMs);
+        return this;
+    }
+
+    /** Wakes the unit as often as it wants, until a moment. */
+    UnitStory timePasses(long untilMs) {
+        while (state != null && engine.wakeAtMs() <= untilMs) {
+            wokenAt(engine.wakeAtMs());
+        }
         return this;
     }
 
@@ -131,6 +166,25 @@ final class UnitStory implements Output {
             byte[] change,
             long appendTimeMs) {
         assertTrue(n != 0 || change.length > 0, "a row that changes nothing");
+        if (kind.equals("ledger")) {
+            String minute = metricId.substring(metricId.lastIndexOf('.') + 1) + " +" + (cohortMs - BEGINNING) / MINUTE + "min";
+            received.merge(minute, n, Long::sum);
+            ledger.computeIfAbsent(minute, absent -> new SumDelta()).add(change);
+            return;
+        }
+        if (kind.equals("activity")) {
+            String minute = String.join(
+                    " ",
+                    experimentId + "/" + configVersion,
+                    variantId,
+                    metricId.isEmpty() ? "exposure" : metricId,
+                    "+" + (cohortMs - BEGINNING) / MINUTE + "min");
+            activity.merge(minute, n, Long::sum);
+            activity.remove(minute, 0L);
+            activityValues.computeIfAbsent(minute, absent -> new SumDelta()).add(change);
+            return;
+        }
+        rows++;
         String slot = String.join(
                 " ",
                 experimentId + "/" + configVersion,
@@ -149,7 +203,6 @@ final class UnitStory implements Output {
                 sums.remove(slot);
             }
         }
-        rows++;
     }
 
     @Override
@@ -166,6 +219,36 @@ final class UnitStory implements Output {
     /** The metric slots that are not all zero. */
     java.util.Set<String> metricSlots() {
         return sums.keySet();
+    }
+
+    /**
+     * The ledger by type and append-time minute: {@code outcomes +0min} to {@code 2: counted 1, waiting 1}, and what
+     * remains when everything is taken from what was received, which must be nothing.
+     */
+    Map<String, String> ledger() {
+        Map<String, String> told = new TreeMap<>();
+        ledger.forEach((minute, sums) -> {
+            BigInteger[] columns = SumDelta.decode(sums.toBytes());
+            StringBuilder row = new StringBuilder().append(received.get(minute)).append(':');
+            long residue = received.get(minute);
+            for (int column = 0; column < COLUMNS.length; column++) {
+                long count = columns[column].longValueExact();
+                residue -= column < COLUMNS.length - 1 ? count : 0;
+                row.append(count == 0 ? "" : " " + COLUMNS[column] + " " + count);
+            }
+            told.put(minute, row + (residue == 0 ? "" : " residue " + residue));
+        });
+        return told;
+    }
+
+    /** The activity by place, metric and event-time minute: {@code button/1 A revenue +60min} to {@code 2 of 3500000}. */
+    Map<String, String> activity() {
+        Map<String, String> told = new TreeMap<>();
+        activity.forEach((minute, n) -> {
+            BigInteger[] sums = SumDelta.decode(activityValues.get(minute).toBytes());
+            told.put(minute, n + (minute.contains("exposure") ? "" : " of " + sums[0]));
+        });
+        return told;
     }
 
     /** The first sums of a metric slot: y, d, x, e in micro-units. */

@@ -3,6 +3,7 @@ package io.livelift.attribution;
 import static io.livelift.attribution.UnitStory.BEGINNING;
 import static io.livelift.attribution.UnitStory.DAY;
 import static io.livelift.attribution.UnitStory.HOUR;
+import static io.livelift.attribution.UnitStory.MINUTE;
 import static io.livelift.attribution.UnitStory.SECOND;
 import static io.livelift.attribution.UnitStory.UNIT;
 import static io.livelift.attribution.UnitStory.button;
@@ -31,13 +32,6 @@ class WaitingAssignmentsTest {
         assertEquals(
                 3_000_000L,
                 story.totals("button/1 A revenue everyone +0h clean").get(0));
-        assertEquals(Long.MAX_VALUE, story.wakeAtMs());
-    }
-
-    @Test
-    void any_event_of_the_unit_looks_again() {
-        story.assigned("A", BEGINNING).define(button(1, BEGINNING + SECOND, 0)).outcome("clicks", 1, BEGINNING + HOUR);
-        assertEquals(Map.of("button/1 A exposure everyone +0h clean", 1L), story.units());
     }
 
     @Test
@@ -56,13 +50,26 @@ class WaitingAssignmentsTest {
                 "livelift.acme.assignments 3 1 " + BEGINNING + " " + UNIT,
                 refused.topic + " " + refused.partition + " " + refused.offset + " " + refused.appendTimeMs + " "
                         + new String(refused.key));
-        assertEquals(Long.MAX_VALUE, story.wakeAtMs());
+        assertEquals(Map.of("assignments +0min", "1: unknown_definition 1", "outcomes +0min", "1: waiting 1"), story.ledger());
     }
 
     @Test
     void a_definition_that_came_after_the_horizon_does_not_help() {
-        story.assigned("A", BEGINNING).define(button(1, TOO_LATE, 0)).outcome("clicks", 1, BEGINNING + HOUR);
+        story.assigned("A", BEGINNING).define(button(1, TOO_LATE, 0)).wokenAt(TOO_LATE);
         assertEquals(List.of("unknown_definition"), story.refused);
+    }
+
+    @Test
+    void a_definition_that_came_in_time_helps_however_late_it_is_looked_for() {
+        story.assigned("A", BEGINNING).define(button(1, TOO_LATE - 1, 0)).wokenAt(TOO_LATE + 30 * DAY);
+        assertEquals(Map.of("button/1 A exposure everyone +0h clean", 1L), story.units());
+        assertEquals(Map.of("assignments +0min", "1: counted 1"), story.ledger());
+    }
+
+    @Test
+    void a_definition_that_is_known_before_it_is_in_effect_decides_at_once() {
+        story.define(button(1, BEGINNING, 0)).assigned("A", BEGINNING);
+        assertEquals(Map.of("button/1 A exposure everyone +0h clean", 1L), story.units());
     }
 
     @Test
@@ -76,18 +83,20 @@ class WaitingAssignmentsTest {
     void a_record_that_had_to_wait_keeps_its_id_even_if_its_variant_is_refused() {
         story.assigned("a", "C", BEGINNING, BEGINNING)
                 .define(button(1, BEGINNING + 1, 0))
-                .assigned("a", "B", BEGINNING, BEGINNING + 2);
-        assertEquals(List.of("unknown_variant", "duplicate"), story.refused);
+                .assigned("a", "B", BEGINNING, BEGINNING + 2)
+                .wokenAt(BEGINNING + SECOND);
+        assertEquals(List.of("duplicate", "unknown_variant"), story.refused);
+        assertEquals(Map.of("assignments +0min", "2: duplicate 1 unknown_variant 1"), story.ledger());
     }
 
     @Test
-    void a_definition_that_was_only_seen_late_decides_as_if_it_had_been_seen_in_time() {
-        story.assigned("a", "C", BEGINNING, BEGINNING)
-                .assigned("a", "B", BEGINNING, BEGINNING + 1)
-                .assigned("a", "A", BEGINNING, BEGINNING + 2);
-        assertEquals(List.of(), story.refused);
-        story.define(button(1, BEGINNING - DAY, 0)).wokenAt(BEGINNING + SECOND);
-        assertEquals(List.of("unknown_variant", "duplicate"), story.refused);
+    void a_record_of_the_second_before_its_definition_takes_effect_has_waited() {
+        story.define(button(1, BEGINNING, 0))
+                .assigned("early", "C", BEGINNING, BEGINNING + SECOND - 1)
+                .assigned("late", "C", BEGINNING, BEGINNING + SECOND)
+                .assigned("early", "A", BEGINNING, BEGINNING + SECOND)
+                .assigned("late", "B", BEGINNING, BEGINNING + SECOND);
+        assertEquals(List.of("unknown_variant", "unknown_variant", "duplicate"), story.refused);
         assertEquals(Map.of("button/1 B exposure everyone +0h clean", 1L), story.units());
     }
 
@@ -99,16 +108,6 @@ class WaitingAssignmentsTest {
         assertEquals(Map.of("button/2 A exposure everyone +0h clean", 1L), story.units());
         story.define(button(1, BEGINNING + 2, 0)).wokenAt(BEGINNING + SECOND);
         assertEquals(Map.of("button/1 B exposure everyone +0h crossed", 1L), story.units());
-    }
-
-    @Test
-    void a_record_behind_one_that_may_wait_longer_is_not_looked_at_without_end() {
-        story.assigned("a", "A", BEGINNING, BEGINNING + HOUR).assigned("a", "B", BEGINNING, BEGINNING);
-        story.wokenAt(TOO_LATE);
-        assertEquals(List.of(), story.refused);
-        assertTrue(story.wakeAtMs() > TOO_LATE);
-        story.wokenAt(TOO_LATE + HOUR);
-        assertEquals(List.of("unknown_definition", "duplicate"), story.refused);
     }
 
     @Test
@@ -125,5 +124,36 @@ class WaitingAssignmentsTest {
         assertEquals(
                 BEGINNING + 24 * HOUR + 300 * SECOND,
                 story.wokenAt(BEGINNING + 24 * HOUR).wakeAtMs());
+    }
+
+    @Test
+    void thousands_of_waiting_assignments_leave_the_state_small_and_count_all_the_same() {
+        int waiting = 3_000;
+        for (int i = 0; i < waiting; i++) {
+            story.assigned("a" + i, i == 7 ? "B" : "A", BEGINNING + i, BEGINNING + i);
+        }
+        assertTrue(story.state.length < 4_000, () -> story.state.length + " bytes of state");
+        long bytes = story.pages.bytes;
+        story.assigned("one more", "A", BEGINNING, BEGINNING + waiting).assigned("a5", "A", BEGINNING, BEGINNING + waiting);
+        assertTrue(story.pages.bytes < bytes + 10_000, () -> story.pages.bytes - bytes + " bytes for two records");
+        story.wokenAt(BEGINNING + 10 * SECOND);
+        assertEquals(List.of("duplicate"), story.refused);
+        story.define(button(1, BEGINNING + 20 * SECOND, 0)).timePasses(BEGINNING + 30 * SECOND);
+        assertEquals(Map.of("button/1 A exposure everyone +0h crossed", 1L), story.units());
+        assertEquals(Map.of("assignments +0min", "3002: counted 3001 duplicate 1"), story.ledger());
+        assertEquals(BEGINNING + HORIZON + 10 * MINUTE + DAY + 1, story.wakeAtMs());
+    }
+
+    @Test
+    void of_many_that_wait_those_decided_go_and_the_others_stay() {
+        for (int i = 0; i < 200; i++) {
+            story.assigned(Events.assignment(UNIT, "a" + i, "button", 1 + i % 2, "A", BEGINNING + i), BEGINNING + i);
+        }
+        story.define(button(2, BEGINNING + SECOND, 0)).wokenAt(BEGINNING + 2 * SECOND);
+        assertEquals(Map.of("assignments +0min", "200: counted 100 waiting 100"), story.ledger());
+        story.timePasses(TOO_LATE + 100).timePasses(TOO_LATE + 200);
+        assertEquals(Map.of("assignments +0min", "200: counted 100 unknown_definition 100"), story.ledger());
+        assertEquals(100, story.refused.size());
+        assertEquals(Map.of("button/2 A exposure everyone +0h clean", 1L), story.units());
     }
 }

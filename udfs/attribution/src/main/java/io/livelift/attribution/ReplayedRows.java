@@ -8,8 +8,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Arra
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
 /** Adds up delta rows as the job's GROUP BY does, and collects the refusals. */
-final class ReplayedSlots implements Output {
+final class ReplayedRows implements Output {
     private record Key(
+            String kind,
             String tenantId,
             String experimentId,
             int configVersion,
@@ -19,7 +20,7 @@ final class ReplayedSlots implements Output {
             long cohortMs,
             String unitClass) {}
 
-    private static final class Slot {
+    private static final class Total {
         long n;
         final SumDelta sums = new SumDelta();
     }
@@ -28,9 +29,9 @@ final class ReplayedSlots implements Output {
     String tenantId;
     long rows;
     private final ObjectMapper json;
-    private final Map<Key, Slot> slots = new HashMap<>();
+    private final Map<Key, Total> totals = new HashMap<>();
 
-    ReplayedSlots(ObjectMapper json) {
+    ReplayedRows(ObjectMapper json) {
         this.json = json;
         this.rejected = json.createArrayNode();
     }
@@ -51,10 +52,10 @@ final class ReplayedSlots implements Output {
         if (n == 0 && sums.length == 0) {
             throw new IllegalStateException("a row that changes nothing");
         }
-        Key key = new Key(tenantId, experimentId, configVersion, variantId, metricId, segment, cohortMs, unitClass);
-        Slot slot = slots.computeIfAbsent(key, absent -> new Slot());
-        slot.n += n;
-        slot.sums.add(sums);
+        Key key = new Key(kind, tenantId, experimentId, configVersion, variantId, metricId, segment, cohortMs, unitClass);
+        Total total = totals.computeIfAbsent(key, absent -> new Total());
+        total.n += n;
+        total.sums.add(sums);
         rows++;
     }
 
@@ -71,11 +72,11 @@ final class ReplayedSlots implements Output {
                 .put("value", record.value);
     }
 
-    /** Every slot that is not all zero. */
-    ArrayNode toJson(String region) {
+    /** Every total of a kind that is not all zero. */
+    ArrayNode toJson(String kind, String region) {
         ArrayNode found = json.createArrayNode();
-        slots.forEach((key, slot) -> {
-            if (slot.n == 0 && slot.sums.isZero()) {
+        totals.forEach((key, total) -> {
+            if (!key.kind().equals(kind) || total.n == 0 && total.sums.isZero()) {
                 return;
             }
             ObjectNode row = found.addObject()
@@ -88,9 +89,9 @@ final class ReplayedSlots implements Output {
                     .put("cohort_ms", key.cohortMs())
                     .put("unit_class", key.unitClass())
                     .put("region", region)
-                    .put("n", slot.n);
+                    .put("n", total.n);
             ArrayNode sums = row.putArray("sums");
-            for (BigInteger sum : SumDelta.decode(slot.sums.toBytes())) {
+            for (BigInteger sum : SumDelta.decode(total.sums.toBytes())) {
                 sums.add(sum.toString());
             }
         });

@@ -1,0 +1,66 @@
+package io.livelift.attribution;
+
+/**
+ * Counts what units do by the minute in which it happened: each unit once at its first exposure, each outcome once for
+ * every metric whose y it enters, with its value before any cut. Units of every class.
+ */
+final class ActivityRows {
+    private static final String KIND = "activity";
+    private static final String EXPOSURE = "";
+    private static final String NONE = "";
+    private static final long MINUTE_MS = 60_000;
+    private static final byte[] NO_SUMS = new byte[0];
+
+    private final Output output;
+    private final SumsWriter sums = new SumsWriter();
+
+    ActivityRows(Output output) {
+        this.output = output;
+    }
+
+    /** Whether two places are the same experiment, version and variant to this view. */
+    static boolean isSame(Place from, Place to) {
+        return from != null && from.definition == to.definition && from.variant == to.variant;
+    }
+
+    /** The unit's first exposure is another; null for none before. */
+    void exposed(Place from, Place to, long asOfMs) {
+        if (isSame(from, to) && minute(from.assignedAtMs) == minute(to.assignedAtMs)) {
+            return;
+        }
+        if (from != null) {
+            send(from, EXPOSURE, from.assignedAtMs, -1, NO_SUMS, asOfMs);
+        }
+        send(to, EXPOSURE, to.assignedAtMs, 1, NO_SUMS, asOfMs);
+    }
+
+    /** An outcome enters a metric's y, or leaves it: n is 1 or -1. */
+    void outcome(Place place, int metric, StoredOutcome outcome, long n, long asOfMs) {
+        long value = n * outcome.valueMicros;
+        sums.start();
+        if (value != 0) {
+            sums.put(0, value, value >> 63, value >> 63);
+        }
+        String metricId = place.definition.metric(metric).id();
+        send(place, metricId, outcome.occurredAtMs, n, sums.finish(), asOfMs);
+    }
+
+    private void send(Place place, String metricId, long timeMs, long n, byte[] change, long asOfMs) {
+        output.delta(
+                KIND,
+                place.definition.experimentId(),
+                place.definition.configVersion(),
+                place.variantId(),
+                metricId,
+                NONE,
+                minute(timeMs),
+                NONE,
+                n,
+                change,
+                asOfMs);
+    }
+
+    private static long minute(long timeMs) {
+        return Math.floorDiv(timeMs, MINUTE_MS) * MINUTE_MS;
+    }
+}
