@@ -8,7 +8,8 @@ SELECT
     sum_yy, sum_yd, sum_yx, sum_ye, sum_dd, sum_dx, sum_de, sum_xx, sum_xe, sum_ee,
     as_of, updates, version
 FROM slot_rows FINAL
-WHERE epoch = greatest(
+WHERE epoch >= active.base
+    AND epoch = greatest(
         active.base,
         transform(concat(tenant_id, '/'), active.places, active.epochs, 0),
         transform(concat(tenant_id, '/', experiment_id), active.places, active.epochs, 0))

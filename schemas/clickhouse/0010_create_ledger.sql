@@ -10,4 +10,5 @@ SELECT
     received - counted - duplicate - waiting - expired_unmatched - rejected AS residue,
     as_of, updates, version
 FROM ledger_rows FINAL
-WHERE epoch = greatest(active.base, transform(concat(tenant_id, '/'), active.places, active.epochs, 0));
+WHERE epoch >= active.base
+    AND epoch = greatest(active.base, transform(concat(tenant_id, '/'), active.places, active.epochs, 0));

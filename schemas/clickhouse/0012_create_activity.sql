@@ -8,7 +8,8 @@ SELECT
     toFloat64(value_micros) / 1000000 AS sum_value,
     value_micros, as_of, updates, version
 FROM activity_rows FINAL
-WHERE epoch = greatest(
+WHERE epoch >= active.base
+    AND epoch = greatest(
         active.base,
         transform(concat(tenant_id, '/'), active.places, active.epochs, 0),
         transform(concat(tenant_id, '/', experiment_id), active.places, active.epochs, 0))

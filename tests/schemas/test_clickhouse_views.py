@@ -237,6 +237,19 @@ def test_an_experiments_question_reads_its_rows_only(client: Client, view: str) 
     assert client.command(f"SELECT count() FROM ({query})") == 1
 
 
+@pytest.mark.parametrize("view", EVERY_VIEW)
+def test_rows_that_a_rebuild_of_everything_superseded_are_not_read(client: Client, view: str) -> None:
+    table, _ = EVERY_VIEW[view]
+    fill(client, view, tenants=1, rows_each=50_000)
+    client.command(f"INSERT INTO {table} SELECT * REPLACE (1 AS epoch) FROM {table}")
+    query = f"SELECT * FROM {view} WHERE tenant_id = 'tenant-0'"
+    before, _ = granules_read(client, query)
+    activate(client, 1)
+    after, _ = granules_read(client, query)
+    assert after <= before // 2 + 1
+    assert client.command(f"SELECT count() FROM ({query})") == 50_000
+
+
 def activate(client: Client, epoch: int, tenant_id: str = "", experiment_id: str = "") -> None:
     """The one row that moves all views."""
     place = {"tenant_id": tenant_id, "experiment_id": experiment_id, "epoch": epoch}

@@ -45,9 +45,9 @@ def declared() -> Declared:
     return Declared(running, tables)
 
 
-def test_the_slots_topic_is_read_once_for_rows_and_for_sums(declared: Declared) -> None:
+def test_every_topic_is_read_once_the_slots_for_rows_and_for_sums(declared: Declared) -> None:
     sources = [node["type"] for node in declared.nodes if node["pact"] == "Data Source"]
-    assert sorted(name.rsplit(".", 1)[1] for name in sources) == ["definitions", "slots"]
+    assert sorted(name.rsplit(".", 1)[1] for name in sources) == ["counts", "definitions", "slots"]
 
 
 def test_sums_wait_for_the_clock_and_not_for_event_time(declared: Declared) -> None:
@@ -82,4 +82,4 @@ def test_every_operator_with_state_has_a_name_of_its_own(declared: Declared) -> 
 
 def test_what_is_written_is_written_by_named_operators(declared: Declared) -> None:
     uids = {node.getTransformationUID() for node in declared.operators}
-    assert {"write-slot-rows", "write-answers"} <= uids
+    assert {"write-slot-rows", "write-answers", "write-count-rows"} <= uids
