@@ -36,7 +36,7 @@ def rebuild(
     """Count a tenant, or one of his experiments, again from the log, and then show that instead.
 
     It is done beside the running jobs by a lane of its own. Readers see the old results until the new ones
-    are complete, and then those alone. When the time is up the lane goes on; say the same again to wait for it.
+    are complete, and then those alone. When the time is up the lane goes on: say it again to wait for it.
     """
     if bool(tenant) == everyone:
         raise CliError("say whom to count again: a TENANT, a TENANT and his EXPERIMENT, or --all")
