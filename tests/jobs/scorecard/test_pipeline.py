@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pyflink.table import ExplainDetail, StreamTableEnvironment
+from pyflink.table import EnvironmentSettings, ExplainDetail, StreamTableEnvironment, TableEnvironment
 
 from config.settings import load
 from jobs.scorecard import pipeline
 from jobs.scorecard.__main__ import environment
+from jobs.scorecard.tables import Count
+from jobs.wiring.kafka import SLOT_KEY, SLOT_VALUE
+from tests.jobs.scorecard.builders import a_count
 
 pytestmark = pytest.mark.jvm
 
@@ -83,3 +88,31 @@ def test_every_operator_with_state_has_a_name_of_its_own(declared: Declared) -> 
 def test_what_is_written_is_written_by_named_operators(declared: Declared) -> None:
     uids = {node.getTransformationUID() for node in declared.operators}
     assert {"write-slot-rows", "write-answers", "write-count-rows"} <= uids
+
+
+def test_a_record_of_the_counts_topic_is_the_line_that_python_reads() -> None:
+    """By position, so a column in another place would be another number."""
+    activity = a_count("activity", sums=[7], metric_id="reven\"ue'ü", epoch=3)
+    ledger = a_count(sums=[1, 2]), a_count(sums=[])
+    slot = a_count()._replace(kind="slot")
+    tables = TableEnvironment.create(EnvironmentSettings.in_batch_mode())
+    columns = (*SLOT_KEY, *SLOT_VALUE, ("source_partition", "INT"), ("source_offset", "BIGINT"))
+    rows = ", ".join(_values(count, columns) for count in (activity, *ledger, slot))
+    names = ", ".join(name for name, _ in columns)
+    counts = tables.sql_query(f"SELECT * FROM (VALUES {rows}) AS given ({names})")
+    tables.create_temporary_view("counts", counts)
+    lines = tables.sql_query(f"SELECT line FROM ({pipeline._sql('count_rows')})").execute()
+    with lines.collect() as found:
+        assert {Count(*json.loads(row[0])) for row in found} == {activity, *ledger}
+
+
+def _values(count: Count, columns: Sequence[tuple[str, str]]) -> str:
+    """One row for SQL's VALUES; what ``Count`` leaves out is empty."""
+    given = {"segment": "", "unit_class": "", **count._asdict()}
+    given["sums"] = base64.b64decode(count.sums).hex()
+    texts = {name: "'" + str(given[name]).replace("'", "''") + "'" for name, _ in columns}
+    return "(" + ", ".join(_typed(texts[name], kind) for name, kind in columns) + ")"
+
+
+def _typed(text: str, kind: str) -> str:
+    return f"x{text}" if kind == "BYTES" else f"CAST({text} AS {kind})"
