@@ -7,6 +7,7 @@ import io.livelift.attribution.Reason;
 import io.livelift.attribution.UnitEngine;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.LongConsumer;
 import org.apache.flink.table.annotation.ArgumentHint;
 import org.apache.flink.table.annotation.ArgumentTrait;
 import org.apache.flink.table.annotation.DataTypeHint;
@@ -49,6 +50,7 @@ public final class Attribute extends ProcessTableFunction<RowData> {
 
     private transient RejectedShares output;
     private transient UnitEngine engine;
+    private transient LongConsumer definitions;
     private transient LogRecord record;
     private transient StatePages unitPages;
     private transient Map<StringData, TenantTopic> topics;
@@ -56,20 +58,24 @@ public final class Attribute extends ProcessTableFunction<RowData> {
     @Override
     public void open(FunctionContext context) {
         JobParameters parameters = JobParameters.of(context);
-        DefinitionsFollower definitions =
+        DefinitionsFollower follower =
                 DefinitionsFollower.of(parameters.bootstrap(), parameters.definitionsTopic());
         DeltaRows rows = new DeltaRows(
                 parameters.rules().region(), parameters.epoch(), parameters.experimentId(), this::collect);
         RejectedShares shares = new RejectedShares(
                 context.getMetricGroup(), parameters.rejectedPercentLimit(), rows, System::nanoTime);
         EventDecoder decoder = new EventDecoder(new RegistrySchemas(parameters.registryUrl()));
-        start(new UnitEngine(parameters.rules(), definitions, decoder, shares), shares);
+        start(new UnitEngine(parameters.rules(), follower, decoder, shares), shares, follower::keepUpWith);
     }
 
-    /** @param output what the engine puts out goes through it, too */
-    void start(UnitEngine engine, RejectedShares output) {
+    /**
+     * @param output what the engine puts out goes through it, too
+     * @param definitions is told every append time before it matters
+     */
+    void start(UnitEngine engine, RejectedShares output, LongConsumer definitions) {
         this.engine = engine;
         this.output = output;
+        this.definitions = definitions;
         record = new LogRecord();
         unitPages = new StatePages();
         topics = new HashMap<>();
@@ -96,6 +102,7 @@ public final class Attribute extends ProcessTableFunction<RowData> {
             output.rejected(Reason.MISMATCH, "the topic is no tenant's", record);
             return;
         }
+        definitions.accept(record.appendTimeMs);
         output.received(record.tenantId, record.appendTimeMs);
         byte[] before = (byte[]) state.getField(UNIT);
         byte[] unit = engine.onRecord(before, unitPages.of(pages), record);
@@ -115,7 +122,9 @@ public final class Attribute extends ProcessTableFunction<RowData> {
         state.setField(ALARM, null);
         String tenantId = Alarm.tenantId(alarm);
         byte[] unitKey = Alarm.unitKey(alarm);
-        long nowMs = time.currentWatermark() - Endings.EFFECT_MS;
+        long watermark = time.currentWatermark();
+        definitions.accept(watermark);
+        long nowMs = watermark - Endings.EFFECT_MS;
         byte[] unit = engine.onTimer((byte[]) state.getField(UNIT), unitPages.of(pages), tenantId, unitKey, nowMs);
         if (unit == null) {
             forget(context, state);
@@ -128,6 +137,7 @@ public final class Attribute extends ProcessTableFunction<RowData> {
         state.setField(UNIT, unit);
         long wakeAtMs = engine.wakeAtMs();
         byte[] alarm = (byte[]) state.getField(ALARM);
+        // At the end of time there is nothing to wait for.
         if (wakeAtMs == Long.MAX_VALUE || alarm != null && Alarm.wakeAtMs(alarm) <= wakeAtMs) {
             return;
         }

@@ -44,7 +44,7 @@ final class DefinitionsFollower implements DefinitionBook {
 
     private static final Duration A_WHILE = Duration.ofMillis(100);
 
-    /** A definition is shown to readers so soon after the time that is its append time. */
+    /** A definition is shown to readers so soon after its append time. */
     private static final long SHOWN_AFTER_MS = Endings.EFFECT_MS / 2;
 
     /** Clocks of this machine and of a broker are no further apart. */
@@ -55,7 +55,7 @@ final class DefinitionsFollower implements DefinitionBook {
     private final Consumer<byte[], byte[]> consumer;
     private final List<TopicPartition> partitions;
     private final Clock clock;
-    private volatile long caughtUpTo;
+    private volatile long caughtUpTo = Long.MIN_VALUE;
 
     /**
      * The follower of a topic, caught up with what is on it now.
@@ -112,7 +112,7 @@ final class DefinitionsFollower implements DefinitionBook {
             }
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
-            readToEnd(Long.MIN_VALUE);
+            catchUp(clock.millis() - MOST_CLOCK_SKEW_MS);
         } catch (RuntimeException e) {
             consumer.close();
             throw e;
@@ -130,29 +130,46 @@ final class DefinitionsFollower implements DefinitionBook {
     }
 
     /**
-     * {@inheritDoc} One comparison when there is nothing to do; else it reads to the end of the topic.
+     * Keeps the book so complete that nothing in effect at a moment of the log is missing. To be called with every append
+     * time a task sees; it asks the broker twice a second of the log at most, else it is one comparison.
      *
-     * @param appendTimeMs at least {@link Endings#EFFECT_MS} before a time that a broker has already given to a record:
-     *     so what was appended half of that later is shown, too, and need not be asked for again
+     * @param appendTimeMs a time that a broker has given to a record: what was appended half the time before that a
+     *     definition takes to its effect, is shown by now, so the next such while need not be asked for
+     * @throws RuntimeException if the broker cannot be reached for 30 s
+     */
+    void keepUpWith(long appendTimeMs) {
+        if (appendTimeMs - Endings.EFFECT_MS > caughtUpTo) {
+            readUpTo(appendTimeMs - Endings.EFFECT_MS, appendTimeMs - SHOWN_AFTER_MS);
+        }
+    }
+
+    /**
+     * {@inheritDoc} It reads to the end of the topic unless {@link #keepUpWith} did.
+     *
      * @throws RuntimeException if the broker cannot be reached for 30 s
      */
     @Override
     public void catchUp(long appendTimeMs) {
-        if (appendTimeMs <= caughtUpTo) {
-            return;
+        if (appendTimeMs > caughtUpTo) {
+            readUpTo(appendTimeMs, appendTimeMs);
         }
+    }
+
+    /** Reads to the end if nobody else did so meanwhile; then everything up to {@code shownMs} is in the book. */
+    private void readUpTo(long neededMs, long shownMs) {
         reading.lock();
         try {
-            if (appendTimeMs > caughtUpTo) {
-                readToEnd(appendTimeMs);
+            if (neededMs > caughtUpTo) {
+                long longPastMs = clock.millis() - MOST_CLOCK_SKEW_MS;
+                readToEnd();
+                caughtUpTo = Math.max(shownMs, longPastMs);
             }
         } finally {
             reading.unlock();
         }
     }
 
-    private void readToEnd(long appendTimeMs) {
-        long longPastMs = clock.millis() - MOST_CLOCK_SKEW_MS;
+    private void readToEnd() {
         Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         while (isBehind(ends)) {
@@ -161,7 +178,6 @@ final class DefinitionsFollower implements DefinitionBook {
             }
             take(A_WHILE);
         }
-        caughtUpTo = Math.max(appendTimeMs + SHOWN_AFTER_MS, longPastMs);
     }
 
     private boolean isBehind(Map<TopicPartition, Long> ends) {

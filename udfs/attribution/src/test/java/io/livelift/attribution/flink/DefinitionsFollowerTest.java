@@ -54,15 +54,34 @@ class DefinitionsFollowerTest {
     }
 
     @Test
-    void theBrokerIsAskedOnceForEveryHalfSecondOfTheLog() {
+    void whatATaskSeesHalfASecondLaterNeedsNoOtherLook() {
+        topicWith();
+        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
+        follower.keepUpWith(NOW_MS);
+        failWhenAsked();
+        follower.keepUpWith(NOW_MS - 1);
+        follower.keepUpWith(NOW_MS + 500);
+        assertThrows(KafkaException.class, () -> follower.keepUpWith(NOW_MS + 501));
+    }
+
+    @Test
+    void aRecordFindsEveryDefinitionThatWasInEffectWhenItWasAppended() {
+        topicWith();
+        DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
+        follower.keepUpWith(NOW_MS);
+        failWhenAsked();
+        follower.catchUp(NOW_MS - 500);
+        assertThrows(KafkaException.class, () -> follower.catchUp(NOW_MS - 499));
+    }
+
+    @Test
+    void whoAsksForAMomentMayBeAheadOfTheBrokerAndKnowsNothingOfLaterOnes() {
         topicWith();
         DefinitionsFollower follower = new DefinitionsFollower(consumer, TOPIC, clock);
         follower.catchUp(NOW_MS);
         failWhenAsked();
         follower.catchUp(NOW_MS);
-        follower.catchUp(NOW_MS - 1);
-        follower.catchUp(NOW_MS + 500);
-        assertThrows(KafkaException.class, () -> follower.catchUp(NOW_MS + 501));
+        assertThrows(KafkaException.class, () -> follower.catchUp(NOW_MS + 1));
     }
 
     @Test
