@@ -36,6 +36,7 @@ from infra.submission import (
     alone,
     await_running,
     await_submitted,
+    cancel,
     difference,
     submit,
 )
@@ -50,7 +51,6 @@ Say = Callable[[str], None]
 """Called with one line for each step."""
 
 LOCK = "rebuild.lock"
-ENDED_WITHIN_SECONDS = 60.0
 
 
 class RebuildError(Exception):
@@ -154,7 +154,7 @@ def _begun(settings: Settings, target: Target, client: Client, cluster: Cluster,
             say(f"{earlier.name}: was begun before, going on with it")
             return earlier
         say(f"{earlier.name}: was begun before and is cancelled: {changed}")
-        _cancel(cluster, running[earlier])
+        cancel(cluster, earlier.name)
     lane = target.lane(next_epoch(activations, running, greatest_written(client), settings))
     _refuse_crowd(settings, cluster, lane)
     launch = Launch.of_lane(lane)
@@ -163,9 +163,7 @@ def _begun(settings: Settings, target: Target, client: Client, cluster: Cluster,
         await_submitted(settings, launch, submit(settings, launch, None))
         await_running(settings, launch)
     except SubmissionError:
-        job = cluster.jobs().get(lane.name)
-        if job is not None:
-            _cancel(cluster, job)
+        cancel(cluster, lane.name)
         raise
     return lane
 
@@ -213,15 +211,10 @@ def _refuse_crowd(settings: Settings, cluster: Cluster, lane: Lane) -> None:
 
 def _cancel_superseded(client: Client, cluster: Cluster, say: Say) -> None:
     activations = read_activations(client)
-    for lane, job in sorted(running_lanes(cluster).items()):
+    for lane in sorted(running_lanes(cluster)):
         if is_superseded(lane, activations):
             say(f"{lane.name}: cancelling, nobody is shown its rows")
-            _cancel(cluster, job)
-
-
-def _cancel(cluster: Cluster, job: Job) -> None:
-    cluster.cancel(job)
-    cluster.await_end(job, timeout_seconds=ENDED_WITHIN_SECONDS)
+            cancel(cluster, lane.name)
 
 
 @contextmanager

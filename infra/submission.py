@@ -30,6 +30,7 @@ from jobs.attribution.takeover import must_match
 from jobs.wiring.kafka import SCORECARD_GROUP
 
 RUNNING_WITHIN_SECONDS = 120.0
+ENDED_WITHIN_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.2
 JAR_VARIABLE = "LIVELIFT_ATTRIBUTION_JAR"
 LOCK = "jobs.lock"
@@ -136,6 +137,18 @@ def await_running(
             said = ": ".join((f"{launch.name} not running within {timeout_seconds:.0f} s", *why))
             raise SubmissionError(said)
         time.sleep(LOOK_EVERY_SECONDS)
+
+
+def cancel(cluster: Cluster, name: str) -> None:
+    """Cancel the job of this name, if it has not ended, and return once it has. Its checkpoints stay.
+
+    Raises:
+        ClusterError: Flink does not answer, or the job does not end.
+    """
+    job = cluster.jobs().get(name)
+    if job is not None:
+        cluster.cancel(job)
+        cluster.await_end(job, timeout_seconds=ENDED_WITHIN_SECONDS)
 
 
 def newest_state(settings: Settings, name: str) -> str | None:

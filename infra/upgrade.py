@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from config.settings import Settings
@@ -20,6 +21,7 @@ from infra.submission import (
     SubmissionError,
     alone,
     await_submitted,
+    cancel,
     content_of,
     difference,
     planned,
@@ -125,7 +127,7 @@ def _upgrade(settings: Settings, launch: Launch, job: Job, say: Say) -> None:
         raise UpgradeError(
             f"no savepoint: {error}. The job goes on as before; if it does not, livelift up starts it"
         ) from error
-    say(f"{launch.name}: stopped, its state is {savepoint}")
+    say(f"{launch.name}: stopped; from now on livelift up would go on from {savepoint}")
     before = submitted_jar(settings, launch.name)
     failure = _goes_on(settings, launch, savepoint)
     if not failure:
@@ -156,11 +158,8 @@ def _goes_on(settings: Settings, launch: Launch, savepoint: str, *, jar: Path | 
         await_submitted(settings, launch, submit(settings, launch, savepoint, jar=jar))
         _await_checkpoint(settings, launch)
     except (SubmissionError, ClusterError) as error:
-        cluster = Cluster(settings)
-        job = cluster.jobs().get(launch.name)
-        if job is not None:
-            cluster.cancel(job)
-            cluster.await_end(job, timeout_seconds=GOES_ON_WITHIN_SECONDS)
+        with suppress(ClusterError):  # where Flink is gone, so is the job
+            cancel(Cluster(settings), launch.name)
         return str(error)
     return ""
 

@@ -36,3 +36,11 @@ class RunningStack:
             timeout=timeout_s,
             check=False,
         )
+
+    def disproof(self) -> str:
+        """What is wrong with the views once all that was published is in them; empty when nothing is."""
+        for command in ("wait", "verify", "reconcile"):
+            done = self.livelift(command, timeout_s=300.0)
+            if done.returncode != 0:
+                return f"{command}: {done.stdout}{done.stderr}"
+        return ""
