@@ -56,7 +56,7 @@ def run(
         JobError, ClusterError, NoProgressError: It failed, stood still, or was not seen working.
     """
     refresh_taskmanager(settings)
-    job = submit(settings, contender.module, contender.settings)
+    job = submit(settings, contender.module, contender.settings, *contender.arguments)
     try:
         job.await_reading()
         looks = watch(job, records, longest_s=contender.longest_s)

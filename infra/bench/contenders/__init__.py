@@ -21,6 +21,7 @@ class Contender:
     title: str
     module: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
     longest_s: float = 300.0
     """A slow one is measured over what it reads in this time."""
 
@@ -28,9 +29,16 @@ class Contender:
 READ_LIMIT = Contender("read_limit", "read limit (count raw records)", "infra.bench.contenders.read_limit")
 LIVELIFT_HASHMAP = Contender("livelift_hashmap", "livelift, hashmap", "jobs.attribution", HASHMAP)
 LIVELIFT_ROCKSDB = Contender("livelift_rocksdb", "livelift, RocksDB", "jobs.attribution", ROCKSDB)
-FLINK_SQL = Contender("flink_sql", "plain Flink SQL", "infra.bench.contenders.flink_sql", HASHMAP, 120.0)
+FLINK_SQL = Contender(
+    "flink_sql", "plain Flink SQL", "infra.bench.contenders.flink_sql", HASHMAP, longest_s=120.0
+)
 PYFLINK_DATASTREAM = Contender(
-    "pyflink_datastream", "PyFlink DataStream", "infra.bench.contenders.pyflink_datastream", HASHMAP, 90.0
+    "pyflink_datastream",
+    "PyFlink DataStream",
+    "infra.bench.contenders.pyflink_datastream",
+    HASHMAP,
+    ("thread",),
+    longest_s=90.0,
 )
 
 CONTENDERS = (READ_LIMIT, LIVELIFT_HASHMAP, LIVELIFT_ROCKSDB, FLINK_SQL, PYFLINK_DATASTREAM)
