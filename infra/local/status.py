@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from infra.clickhouse import DatabaseError, connect, one_line_errors
 from infra.cluster import Cluster, ClusterError, Job
 from infra.lanes import Activation, is_superseded, must_run, read_activations, running_lanes
 from infra.local import record as records
+from infra.local.clickhouse import ClickHouse
 from infra.local.members import members
 from infra.local.part import Member, Part, shown
 from infra.local.record import Entry, Record, State
@@ -95,7 +96,8 @@ def report(settings: Settings) -> Report:
     for member in members(settings):
         entry = record.entries.get(member.name, Entry(member.name, State.STOPPED))
         parts.append(_part(member, entry))
-    return Report(tuple(parts), tuple(_jobs(settings)))
+    is_clickhouse_up = any(part.name == ClickHouse.name and part.is_well() for part in parts)
+    return Report(tuple(parts), tuple(_jobs(settings, is_clickhouse_up=is_clickhouse_up)))
 
 
 def _supervisor(settings: Settings, record: Record) -> PartStatus:
@@ -134,37 +136,40 @@ def _state(member: Member, entry: Entry, *, is_alive: bool) -> str:
     return entry.state
 
 
-def _jobs(settings: Settings) -> Iterator[JobStatus]:
-    """The scorecard job and every lane that must run or does."""
-    activations = _activations(settings)
-    wanted = must_run(activations) if activations is not None else [Lane(epoch=settings.attribution.epoch)]
+def _jobs(settings: Settings, *, is_clickhouse_up: bool) -> Iterator[JobStatus]:
+    """Every lane that must run or does, and the scorecard job."""
+    activations = _activations(settings) if is_clickhouse_up else None
     cluster = Cluster(settings)
     try:
-        lanes = running_lanes(cluster)
-        scorecard = cluster.jobs().get(SCORECARD.name)
+        jobs, lanes = cluster.jobs(), running_lanes(cluster)
     except ClusterError:
-        yield from (_lane(lane, activations, "UNKNOWN") for lane in wanted)
+        for lane in _wanted(settings, activations, ()):
+            yield _lane(lane, activations, "UNKNOWN")
         yield JobStatus(SCORECARD.name, "UNKNOWN")
         return
-    # Without ClickHouse nobody knows what must run; what runs is shown.
-    for lane in sorted(lanes.keys() | (wanted if activations is not None or not lanes else ())):
-        job = lanes.get(lane)
-        if job is not None:
-            yield _with_details(cluster, _lane(lane, activations, job.state), job)
-        else:
-            is_held = bool(obstacle(settings, Launch.of_lane(lane)))
-            yield _lane(lane, activations, "HELD" if is_held else "ABSENT")
-    found = JobStatus(SCORECARD.name, scorecard.state if scorecard else "ABSENT")
-    yield _with_details(cluster, found, scorecard) if scorecard else found
+    for lane in sorted({*lanes, *_wanted(settings, activations, lanes)}):
+        absent = "HELD" if obstacle(settings, Launch.of_lane(lane)) else "ABSENT"
+        yield _of_job(cluster, _lane(lane, activations, absent), lanes.get(lane))
+    yield _of_job(cluster, JobStatus(SCORECARD.name, "ABSENT"), jobs.get(SCORECARD.name))
 
 
 def _activations(settings: Settings) -> list[Activation] | None:
+    """None when ClickHouse does not say."""
     try:
         client = connect(settings)
         with one_line_errors(settings):
             return read_activations(client)
     except DatabaseError:
         return None
+
+
+def _wanted(
+    settings: Settings, activations: list[Activation] | None, running: Collection[Lane]
+) -> list[Lane]:
+    """The lanes that must run; while nobody knows, those that do, or the one a deployment begins with."""
+    if activations is not None:
+        return must_run(activations)
+    return [] if running else [Lane(epoch=settings.attribution.epoch)]
 
 
 def _lane(lane: Lane, activations: list[Activation] | None, state: str) -> JobStatus:
@@ -176,14 +181,17 @@ def _lane(lane: Lane, activations: list[Activation] | None, state: str) -> JobSt
     return JobStatus(lane.name, state, whom, lane.epoch, role)
 
 
-def _with_details(cluster: Cluster, status: JobStatus, job: Job) -> JobStatus:
+def _of_job(cluster: Cluster, absent: JobStatus, job: Job | None) -> JobStatus:
+    if job is None:
+        return absent
+    found = replace(absent, state=job.state, id=job.id)
     try:
         newest_at_ms = cluster.checkpoints(job).newest_at_ms
         restarts = cluster.restarts(job)
     except ClusterError:
-        return replace(status, id=job.id)
+        return found
     age = time.time() - newest_at_ms / 1000 if newest_at_ms is not None else None
-    return replace(status, id=job.id, restarts=restarts, checkpoint_age_s=age)
+    return replace(found, restarts=restarts, checkpoint_age_s=age)
 
 
 def _mb(count: int) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from config.settings import ROOT
 from infra.local import java
 from infra.local.flink import client_environment
-from infra.local.part import Step, python
+from infra.local.part import Step, python, shown
 
 
 class Contracts(Step):
@@ -29,7 +28,7 @@ class Migrations(Step):
 
 
 class Jobs(Step):
-    """Both jobs run, from their newest checkpoint if they ran before."""
+    """Every job runs that must, from the newest state it left if it ran before."""
 
     name = "jobs"
     needs = ("contracts", "migrations", "jobmanager", "taskmanager")
@@ -38,7 +37,7 @@ class Jobs(Step):
     def lacks(self) -> str:
         jar = self.settings.attribution_jar
         if not jar.is_file():
-            return f"{jar.relative_to(ROOT)} is not built: run `make setup`"
+            return f"{shown(jar)} is not built: run `make setup`"
         return java.lack(self.settings.jars_dir / "flink")
 
     def command(self) -> list[str]:
