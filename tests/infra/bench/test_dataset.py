@@ -8,47 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from infra.bench.dataset import (
-    CHUNK,
-    DataSet,
-    Encoder,
-    Events,
-    Shape,
-    definitions,
-    experiment_id,
-    source_id,
-    tenant_id,
-)
-from infra.definitions import Limits, draft_of
-from infra.strict_yaml import Document
-from schemas.events import EventKind, decode_event, encode_event, own_schema
-from tests.builders import BEGINNING, RULES
-from udfs.attribution.reference import Assignment, Definition, Outcome, Received, attribute
+from infra.bench.dataset import CHUNK, Encoder, Events, Shape, experiment_id, source_id, tenant_id
+from schemas.events import EventKind
+from tests.builders import BEGINNING
+from tests.infra.bench.worlds import SCHEMA_IDS, decoded, expected, taken
+from udfs.attribution.reference import Assignment, Outcome
 
 SHAPE = Shape(events=CHUNK + 5000, users=4000)
-SCHEMA_IDS = {"Assignment": 3, "Outcome": 7}
 ALL_KINDS = Shape(events=2000, users=60, tenants=3, experiments=7, sources=4, metrics_per_source=2)
-
-
-def taken(shape: Shape) -> tuple[Events, DataSet]:
-    data = DataSet(shape)
-    chunks = list(data.chunks())
-    columns = [np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in Events.__slots__]
-    return Events(*columns), data
-
-
-def decoded(shape: Shape, events: Events, start_ms: int = BEGINNING) -> list[Assignment | Outcome]:
-    found = []
-    for batch in Encoder(shape, SCHEMA_IDS, start_ms).batches(events):
-        for key, value in zip(batch.keys, batch.values, strict=True):
-            event = decode_event(
-                batch.kind, value.tobytes(), lambda _, kind=batch.kind: own_schema(kind.record)
-            )
-            assert event.tenant_id == batch.tenant_id
-            assert event.unit_id.encode() == key.tobytes()
-            assert encode_event(event, SCHEMA_IDS[batch.kind.record]) == value.tobytes()
-            found.append(event)
-    return found
 
 
 def test_the_same_shape_gives_the_same_records_and_another_seed_others() -> None:
@@ -122,24 +89,8 @@ def test_the_enrolled_begin_with_each_users_experiments() -> None:
 
 @pytest.mark.parametrize("shape", [ALL_KINDS, replace(ALL_KINDS, is_enrolled=True, experiments=3)])
 def test_the_tally_is_what_the_reference_makes_of_the_records(shape: Shape) -> None:
-    events, data = taken(shape)
-    end = BEGINNING + shape.span_ms
-    received = [
-        Received(
-            event.tenant_id,
-            f"{event.tenant_id}.{type(event).__name__}",
-            0,
-            offset,
-            end,
-            event.unit_id.encode(),
-            event,
-        )
-        for offset, event in enumerate(decoded(shape, events))
-    ]
-    limits = Limits(RULES.horizon_ms, RULES.retention_ms)
-    drafts = [draft_of(Document("bench", content, {}), limits) for content in definitions(shape)]
-    book = [Definition.from_json(draft.content, BEGINNING - 10_000) for draft in drafts]
-    slots = attribute(received, book, RULES).slots.values()
+    _, data = taken(shape)
+    slots = expected(shape).values()
     assert sum(slot.n for slot in slots) == data.tally.exposures
     assert sum(slot.sums[1] + slot.sums[3] for slot in slots) == data.tally.denominators * 1_000_000
 
