@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import time
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from infra.cluster import Cluster
@@ -13,7 +15,8 @@ from infra.definitions import to_json
 from infra.producer import EventProducer
 from infra.rejected import read_rejected
 from infra.verification import slots_in_view
-from jobs.attribution.pipeline import NAME
+from jobs.attribution.lane import Lane
+from jobs.attribution.takeover import must_match
 from schemas.events import EventKind
 from tests.builders import Published, a_definition, an_assignment
 from tests.running_stack import RunningStack
@@ -80,4 +83,41 @@ def test_records_no_one_can_read_are_kept_with_reason_place_and_bytes(
     assert sorted(each.offset or 0 for each in refused) == [0, 1, 2]
     assert {each.record_value for each in refused} == {b"\x00\x00\x00\x00\x63nothing", b"", None}
     eventually(lambda: exposures(stack, tenant) == 1, "the good record behind them", deadline_s=60)
-    assert Cluster(stack.settings).jobs()[NAME].state == "RUNNING"
+    assert Cluster(stack.settings).jobs()[Lane().name].state == "RUNNING"
+
+
+def test_the_running_job_tells_what_another_must_share_to_take_over_its_state(stack: RunningStack) -> None:
+    cluster = Cluster(stack.settings)
+    parameters = cluster.parameters(cluster.jobs()[Lane().name])
+    assert parameters.items() >= (Lane().parameters | must_match(stack.settings)).items()
+
+
+def test_a_tenant_whose_records_are_refused_raises_an_alarm(stack: RunningStack, tenant: str) -> None:
+    """By Flink's REST interface, as the greatest of what the function's tasks say."""
+    with EventProducer(stack.settings) as producer:
+        for number in range(1000):
+            producer.send_bytes(tenant, EventKind.OUTCOMES, f"user-{number}".encode(), b"nonsense")
+    job = Cluster(stack.settings).jobs()[Lane().name]
+    metrics = function_metrics(stack, job.id)
+    (name,) = eventually(
+        lambda: [name for name in metrics() if name.endswith(f".{tenant}.rejected_share_above_limit")],
+        "the tenant's gauge",
+        deadline_s=60,
+    )
+    eventually(lambda: metrics(name)[name] == 1, "the alarm", deadline_s=60)
+    share = name.removesuffix("_above_limit")
+    assert metrics(share)[share] == 1.0
+
+
+def function_metrics(stack: RunningStack, job_id: str) -> Callable[..., dict[str, float]]:
+    """Asks for metrics of the function's tasks; without a name, for the names of all."""
+    url = f"{stack.settings.flink.rest_url}/jobs/{job_id}"
+    vertices = httpx.get(url, trust_env=False).json()["vertices"]
+    (vertex,) = (each["id"] for each in vertices if "ProcessTableFunction" in each["name"])
+
+    def ask(*names: str) -> dict[str, float]:
+        query = {"get": ",".join(names), "agg": "max"} if names else {}
+        answer = httpx.get(f"{url}/vertices/{vertex}/subtasks/metrics", params=query, trust_env=False)
+        return {each["id"]: each.get("max", 0.0) for each in answer.json()}
+
+    return ask
