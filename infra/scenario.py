@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,16 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One experiment of a tenant; ``effects`` by variant and source."""
+    """One experiment of a tenant; ``effects`` by variant and source.
+
+    ``ended_after_share`` of the scenario's time it ends, and units go on being assigned; None is never.
+    """
 
     draft: Draft
     effects: Mapping[tuple[str, str], Effect]
     traffic: float = 1.0
     defined_after_seconds: float = 0.0
+    ended_after_share: float | None = None
 
     @property
     def experiment_id(self) -> str:
@@ -74,6 +79,20 @@ class Experiment:
         """Weights by variant."""
         weights: Mapping[str, float] = self.draft.content["variants"]
         return weights
+
+    def begun_at(self, start_ms: int) -> Experiment:
+        """The experiment as one run has it: what ends cannot begin again, so it is named after its begin."""
+        if self.ended_after_share is None:
+            return self
+        begun = datetime.fromtimestamp(start_ms / 1000, UTC)
+        return self._with(experiment_id=f"{self.experiment_id}-{begun:%Y%m%d-%H%M%S}")
+
+    def ending(self, ended_at: int) -> Draft:
+        """The version that ends the experiment; ``ended_at`` in epoch milliseconds."""
+        return self._with(config_version=self.draft.key.config_version + 1, ended_at=ended_at).draft
+
+    def _with(self, **changes: Any) -> Experiment:
+        return replace(self, draft=replace(self.draft, content=self.draft.content | changes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,16 @@ class Scenario:
     def experiments(self) -> Iterator[Experiment]:
         """The experiments of all tenants."""
         return (experiment for tenant in self.tenants for experiment in tenant.experiments)
+
+    def begun_at(self, start_ms: int) -> Scenario:
+        """The scenario as one run has it (``Experiment.begun_at``)."""
+        return replace(
+            self,
+            tenants=tuple(
+                replace(tenant, experiments=tuple(each.begun_at(start_ms) for each in tenant.experiments))
+                for tenant in self.tenants
+            ),
+        )
 
 
 def read_scenario(path: Path, limits: Limits) -> Scenario:
@@ -156,7 +185,7 @@ def _experiment(
     return Experiment(
         draft=draft,
         effects=dict(_effects(document, (*path, "effects"), draft, {source.name for source in sources})),
-        **{name: content[name] for name in ("traffic", "defined_after_seconds") if name in content},
+        **{name: content[name] for name in OPTIONAL if name in content},
     )
 
 
@@ -172,6 +201,8 @@ def _effects(
                 raise ScenarioError(f"{document.where((*path, variant, source))}: is no source of the tenant")
             yield (variant, source), Effect(**effect)
 
+
+OPTIONAL = ("traffic", "defined_after_seconds", "ended_after_share")
 
 ODDITIES = tuple(each.name for each in fields(Oddities))
 """The names of all oddities, in the order in which they are reported."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -17,7 +17,7 @@ from threading import Event
 from typing import Generic, NamedTuple, TypeVar
 
 from config.settings import Settings
-from infra.definitions import publish
+from infra.definitions import Draft, publish
 from infra.pace import Pace
 from infra.producer import EventProducer
 from infra.scenario import Experiment, Scenario, Source, Tenant
@@ -43,6 +43,13 @@ BEYOND_ALL_BOUNDS = 1e10
 NO_SUCH_VARIANT = "no-such-variant"
 
 
+class Publication(NamedTuple):
+    """A definition, and how many seconds after the start it is published."""
+
+    seconds: float
+    draft: Draft
+
+
 class Sending(NamedTuple):
     """One record to send. ``damaged`` are bytes to send in place of the event's own."""
 
@@ -53,12 +60,17 @@ class Sending(NamedTuple):
 
 @dataclass(slots=True)
 class Counts:
-    """What was sent so far. ``units`` are those with at least one assignment sent."""
+    """What was sent so far. ``units`` are those with at least one assignment sent.
+
+    ``before_definition`` and ``after_end`` are assignments to experiments not defined yet, or ended.
+    """
 
     sent: int = 0
     assignments: int = 0
     outcomes: int = 0
     units: int = 0
+    before_definition: int = 0
+    after_end: int = 0
     oddities: Counter[str] = field(default_factory=Counter)
 
 
@@ -72,6 +84,7 @@ class Simulation:
     """
 
     def __init__(self, scenario: Scenario, start_ms: int) -> None:
+        scenario = scenario.begun_at(start_ms)
         self.scenario = scenario
         self.counts = Counts()
         self._start_ms = start_ms
@@ -110,10 +123,30 @@ class Simulation:
         else:
             counts.outcomes += 1
         for oddity in sending.oddities:
-            if oddity == "new unit":
-                counts.units += 1
-            else:
-                counts.oddities[oddity] += 1
+            match oddity:
+                case "new unit":
+                    counts.units += 1
+                case "before definition":
+                    counts.before_definition += 1
+                case "after end":
+                    counts.after_end += 1
+                case _:
+                    counts.oddities[oddity] += 1
+
+    def publications(self) -> list[Publication]:
+        """When which definition is published, in seconds after the start, in this order."""
+        made = []
+        for experiment in self.scenario.experiments:
+            made.append(Publication(experiment.defined_after_seconds, experiment.draft))
+            if (ends := self._ends(experiment)) is not None:
+                made.append(Publication(ends, experiment.ending(self._at(ends))))
+        return sorted(made, key=lambda publication: publication.seconds)
+
+    def _ends(self, experiment: Experiment) -> float | None:
+        """When an experiment ends, in seconds after the start; never before it is defined."""
+        if experiment.ended_after_share is None:
+            return None
+        return max(experiment.defined_after_seconds, experiment.ended_after_share * self.scenario.seconds)
 
     # ------------------------------------------------------------------------------------------ a unit
 
@@ -152,7 +185,8 @@ class Simulation:
         marks = unit.marks
         for experiment, variant in taken:
             due = unit.arrived + unit.exposures_wait
-            self._schedule(due, self._assignment(unit, experiment, variant, "1", unit.began_ms), *marks)
+            assignment = self._assignment(unit, experiment, variant, "1", unit.began_ms)
+            self._schedule(due, assignment, *marks, *self._out_of_time(experiment, assignment, due))
             marks = ()
         if taken and self._random.random() < self.scenario.oddities.crossed:
             experiment, variant = taken[0]
@@ -162,7 +196,16 @@ class Simulation:
                 seen_ms = unit.began_ms - self._random.randrange(MINUTE_MS, HOUR_MS)
             else:
                 seen_ms = self._at(due) - unit.age_ms
-            self._schedule(due, self._assignment(unit, experiment, other, "2", seen_ms), "crossed")
+            second = self._assignment(unit, experiment, other, "2", seen_ms)
+            self._schedule(due, second, "crossed", *self._out_of_time(experiment, second, due))
+
+    def _out_of_time(self, experiment: Experiment, assignment: Assignment, due: float) -> Iterator[str]:
+        """Whether it is sent before the experiment's definition, or happened after its end."""
+        if due < experiment.defined_after_seconds:
+            yield "before definition"
+        ends = self._ends(experiment)
+        if ends is not None and assignment.assigned_at > self._at(ends):
+            yield "after end"
 
     def _before(self, unit: _Unit) -> None:
         """Outcomes of the days before the exposure; no treatment can have changed them."""
@@ -297,34 +340,41 @@ def run(
 ) -> Counts:
     """Defines the scenario's experiments, sends its events at its rate, and returns when all are delivered.
 
-    Events that fall behind the rate are sent as fast as possible. ``stop`` ends it early.
+    Events that fall behind the rate are sent as fast as possible. What is published later comes between the
+    same events however late these are; an ending is in effect before the next one. ``stop`` ends it early.
 
     Raises:
         DefinitionError: An experiment is defined already, with other content.
         BrokerError, RegistryError: One of them does not answer, or events were not delivered.
     """
     stop = stop or Event()
-    experiments = sorted(simulation.scenario.experiments, key=lambda each: each.defined_after_seconds)
-    publish(settings, [each.draft for each in experiments if each.defined_after_seconds == 0])
-    later = [each for each in experiments if each.defined_after_seconds > 0]
+    publications = deque(simulation.publications())
+    rate = simulation.scenario.rate
     with EventProducer(settings) as producer:
-        pace = Pace(simulation.scenario.rate)
-        for sending in simulation.sendings():
+        pace = Pace(rate)
+        for index, sending in enumerate(simulation.sendings()):
             while (seconds_early := pace.seconds_early()) > 0 and not stop.is_set():
                 if progress is not None:
                     progress(simulation.counts)
-                while later and later[0].defined_after_seconds <= pace.seconds:
-                    publish(settings, [later.pop(0).draft])
                 stop.wait(max(seconds_early, SHORTEST_PAUSE_SECONDS))
             if stop.is_set():
                 break
+            if publications and publications[0].seconds <= index / rate:
+                producer.delivery.flush()
+                publish(settings, [each.draft for each in _due(publications, index / rate)])
             _send(producer, sending)
             pace.count()
-        publish(settings, [each.draft for each in later])
+        publish(settings, [each.draft for each in publications])
     producer.delivery.raise_for_failures()
     if progress is not None:
         progress(simulation.counts)
     return simulation.counts
+
+
+def _due(publications: deque[Publication], seconds: float) -> Iterator[Publication]:
+    """Takes those whose time has come."""
+    while publications and publications[0].seconds <= seconds:
+        yield publications.popleft()
 
 
 def _send(producer: EventProducer, sending: Sending) -> None:

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from infra.definitions import Limits
+from infra.definitions import Limits, plan
 from infra.scenario import DEMO, ODDITIES, Oddities, Scenario, ScenarioError, read_scenario
 from infra.simulation import Counts, Sending, Simulation
 from tests.builders import BEGINNING, DAY, RULES, Log
-from udfs.attribution.reference import Assignment, Definition, Outcome, attribute
+from udfs.attribution.reference import (
+    EFFECT_MS,
+    Assignment,
+    Attribution,
+    Definition,
+    Outcome,
+    attribute,
+)
 
 LIMITS = Limits(horizon_ms=7 * DAY, retention_ms=28 * DAY)
 
@@ -55,7 +62,7 @@ def test_every_tenant_and_experiment_of_the_demo_has_units(scenario: Scenario) -
     }
     defined = {
         (*experiment.draft.key[:2], variant)
-        for experiment in scenario.experiments
+        for experiment in scenario.begun_at(BEGINNING).experiments
         for variant in experiment.variants
     }
     assert assigned == defined
@@ -74,14 +81,11 @@ def test_an_oddity_occurs_as_often_as_it_is_counted_and_never_unasked(
     assert sum(oddity in each.oddities for each in odd) == counts.oddities[oddity]
 
 
-def test_the_reference_refuses_what_is_spoiled_and_classes_what_is_odd(scenario: Scenario) -> None:
-    spoiling = Oddities(
-        duplicates=0.05, crossed=0.1, bots=0.1, too_late=0.01, from_future=0.01, bad_values=0.01,
-        unreadable=0.01, unknown_variants=0.01,
-    )  # fmt: skip
-    sendings, counts = sent(replace(scenario, oddities=spoiling, seconds=10.0))
+def attributed(scenario: Scenario) -> tuple[Attribution, Counts]:
+    """What the reference makes of a run in which everything is sent and published when it is planned."""
+    simulation = Simulation(scenario, BEGINNING)
     logs: dict[str, Log] = {}
-    for index, (event, damaged, _) in enumerate(sendings):
+    for index, (event, damaged, _) in enumerate(simulation.sendings()):
         log = logs.setdefault(event.tenant_id, Log(event.tenant_id))
         at = BEGINNING + int(index / scenario.rate * 1000)
         if damaged is None:
@@ -89,10 +93,50 @@ def test_the_reference_refuses_what_is_spoiled_and_classes_what_is_odd(scenario:
         else:
             log.append_bytes(type(event), damaged, at, key=event.unit_id.encode())
     definitions = [
-        Definition.from_json(experiment.draft.content, BEGINNING - DAY) for experiment in scenario.experiments
+        Definition.from_json(each.draft.content, BEGINNING + int(each.seconds * 1000) - EFFECT_MS)
+        for each in simulation.publications()
     ]
     received = [written.received for log in logs.values() for written in log.records]
-    result = attribute(received, definitions, RULES)
+    return attribute(received, definitions, RULES), simulation.counts
+
+
+def test_what_is_sent_after_an_end_is_refused_and_what_is_sent_before_its_definition_counts(
+    scenario: Scenario,
+) -> None:
+    result, counts = attributed(replace(scenario, oddities=Oddities()))
+    assert Counter(refusal.reason.value for refusal in result.rejected) == {"ended": counts.after_end}
+    assert counts.after_end > 50
+    assert counts.before_definition > 50
+    first = {key: slot.n for key, slot in result.slots.items() if not key.metric_id and not key.segment}
+    users = sum(n for key, n in first.items() if key.experiment_id == "report-wizard")
+    assert users > counts.before_definition
+
+
+def test_what_ends_is_named_after_the_run_so_that_the_next_run_can_begin_it(scenario: Scenario) -> None:
+    simulation = Simulation(scenario, BEGINNING)
+    last = simulation.publications()[-1]
+    assert (last.seconds, str(last.draft.key)) == (12.0, "globex/double-coins-20260101-000000/2")
+    assert last.draft.content["ended_at"] == BEGINNING + 12_000
+    others = {each.draft.content["ended_at"] for each in simulation.publications()[:-1]}
+    assert others == {None}
+    assert plan([each.draft for each in simulation.publications()], {})
+
+
+def test_an_experiment_ends_no_earlier_than_it_is_defined(scenario: Scenario) -> None:
+    (tenant,) = (each for each in scenario.tenants if each.tenant_id == "initech")
+    late = replace(tenant.experiments[1], defined_after_seconds=15.0, ended_after_share=0.5)
+    simulation = Simulation(replace(scenario, tenants=(replace(tenant, experiments=(late,)),)), BEGINNING)
+    assert [each.seconds for each in simulation.publications()] == [15.0, 15.0]
+    versions = [each.draft.key.config_version for each in simulation.publications()]
+    assert versions == [1, 2]
+
+
+def test_the_reference_refuses_what_is_spoiled_and_classes_what_is_odd(scenario: Scenario) -> None:
+    spoiling = Oddities(
+        duplicates=0.05, crossed=0.1, bots=0.1, too_late=0.01, from_future=0.01, bad_values=0.01,
+        unreadable=0.01, unknown_variants=0.01,
+    )  # fmt: skip
+    result, counts = attributed(replace(scenario, oddities=spoiling, seconds=10.0))
     reasons = Counter(refusal.reason.value for refusal in result.rejected)
     # A copy of a spoiled record is spoiled too, and a duplicate only if its first was accepted.
     assert reasons["too_late"] >= counts.oddities["too_late"] > 0
@@ -101,8 +145,10 @@ def test_the_reference_refuses_what_is_spoiled_and_classes_what_is_odd(scenario:
     assert reasons["unreadable"] >= counts.oddities["unreadable"] > 0
     assert reasons["unknown_variant"] >= counts.oddities["unknown_variants"] > 0
     assert 0 < reasons["duplicate"] <= counts.oddities["duplicates"]
+    assert reasons["ended"] >= counts.after_end > 0
     assert {key.unit_class for key in result.slots} == {"clean", "crossed", "bot"}
-    assert sum(reasons.values()) <= sum(counts.oddities.values())
+    assert sum(reasons.values()) <= sum(counts.oddities.values()) + counts.after_end
+    assert sum(entry.late for entry in result.ledger.values()) > 0
 
 
 def test_a_true_effect_is_in_the_outcomes(scenario: Scenario) -> None:
