@@ -29,6 +29,7 @@ from infra.definitions import read_published
 from infra.lanes import Activation, active_epoch, must_run, read_activations, serves
 from jobs.attribution.lane import Lane
 from jobs.wiring.kafka import COUNTS_TOPIC, HEARTBEAT_TOPIC, SLOTS_TOPIC
+from udfs.attribution.reference import EFFECT_MS
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -128,7 +129,9 @@ def wait_for(
 def _definitions(settings: Settings, audience: Audience) -> Behind:
     """Step 1. Timers have fired at every moment up to which time has come."""
     newest_ms = max((published.append_time_ms for published in read_published(settings).values()), default=0)
-    look_ms = newest_ms + int(LONGEST_LOOK_AGAIN_SECONDS * 1000)
+    look_ms = (
+        newest_ms + int(LONGEST_LOOK_AGAIN_SECONDS * 1000) + EFFECT_MS
+    )  # a unit's clock is behind by this
     cluster = Cluster(settings)
     left = {lane.name for lane in audience.lanes} if newest_ms else set()
 

@@ -32,7 +32,7 @@ metrics:
 UNITS = 30
 WAITING_UNIT = "early-bird"
 
-ENGINE = "io/livelift/attribution/UnitEngine.class"
+LOADED_WHEN_IT_RUNS = "io/livelift/attribution/EventDecoder.class"
 
 
 def publish(stack: RunningStack, kind: str, *events: dict[str, Any]) -> None:
@@ -115,7 +115,7 @@ def broken_jar(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) ->
     jar = tmp_path_factory.mktemp("broken") / "broken.jar"
     with ZipFile(stack.settings.attribution_jar) as sound, ZipFile(jar, "w", ZIP_DEFLATED) as broken:
         for entry in sound.infolist():
-            if entry.filename != ENGINE:
+            if entry.filename != LOADED_WHEN_IT_RUNS:
                 broken.writestr(entry, sound.read(entry))
     return jar
 
