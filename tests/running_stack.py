@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from config.settings import ROOT, Settings, load
+from infra.cluster import Cluster
+from infra.lanes import running_lanes
+from jobs.attribution.lane import Lane
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,12 @@ class RunningStack:
     def settings(self) -> Settings:
         """Read anew at each use: the operator's token is there only once the stack came up."""
         return load(environ=self.environment)
+
+    @property
+    def everyone(self) -> Lane:
+        """The lane of everyone: tests of rebuilds may have replaced the first one."""
+        (lane,) = (lane for lane in running_lanes(Cluster(self.settings)) if not lane.tenant_id)
+        return lane
 
     def livelift(
         self, *arguments: str, stdin: str = "", timeout_s: float = 120.0

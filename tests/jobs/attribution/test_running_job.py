@@ -15,7 +15,6 @@ from infra.definitions import to_json
 from infra.producer import EventProducer
 from infra.rejected import read_rejected
 from infra.verification import slots_in_view
-from jobs.attribution.lane import Lane
 from jobs.attribution.takeover import must_match
 from schemas.events import EventKind
 from tests.builders import Published, a_definition, an_assignment
@@ -83,13 +82,13 @@ def test_records_no_one_can_read_are_kept_with_reason_place_and_bytes(
     assert sorted(each.offset or 0 for each in refused) == [0, 1, 2]
     assert {each.record_value for each in refused} == {b"\x00\x00\x00\x00\x63nothing", b"", None}
     eventually(lambda: exposures(stack, tenant) == 1, "the good record behind them", deadline_s=60)
-    assert Cluster(stack.settings).jobs()[Lane().name].state == "RUNNING"
+    assert Cluster(stack.settings).jobs()[stack.everyone.name].state == "RUNNING"
 
 
 def test_the_running_job_tells_what_another_must_share_to_take_over_its_state(stack: RunningStack) -> None:
     cluster = Cluster(stack.settings)
-    parameters = cluster.parameters(cluster.jobs()[Lane().name])
-    assert parameters.items() >= (Lane().parameters | must_match(stack.settings)).items()
+    parameters = cluster.parameters(cluster.jobs()[stack.everyone.name])
+    assert parameters.items() >= (stack.everyone.parameters | must_match(stack.settings)).items()
 
 
 def test_a_tenant_whose_records_are_refused_raises_an_alarm(stack: RunningStack, tenant: str) -> None:
@@ -97,7 +96,7 @@ def test_a_tenant_whose_records_are_refused_raises_an_alarm(stack: RunningStack,
     with EventProducer(stack.settings) as producer:
         for number in range(1000):
             producer.send_bytes(tenant, EventKind.OUTCOMES, f"user-{number}".encode(), b"nonsense")
-    job = Cluster(stack.settings).jobs()[Lane().name]
+    job = Cluster(stack.settings).jobs()[stack.everyone.name]
     metrics = function_metrics(stack, job.id)
     (name,) = eventually(
         lambda: [name for name in metrics() if name.endswith(f".{tenant}.rejected_share_above_limit")],
