@@ -20,6 +20,7 @@ COMMANDS = (
     "results",
     "sql",
     "verify",
+    "reconcile",
     "upgrade",
     "rebuild",
     "rejected",

@@ -63,7 +63,7 @@ def test_a_log_begins_where_older_records_were_deleted(settings: Settings) -> No
     append(settings, "cut", [BEGINNING + number for number in range(5)])
     admin = AdminClient(client_settings(settings))
     for future in admin.delete_records([TopicPartition("cut", 0, 3)]).values():
-        future.result()
+        future.result(timeout=20)
     broker = Broker(settings)
     assert (broker.begin_offsets(["cut"]), broker.end_offsets(["cut"])) == (
         {Place("cut", 0): 3},
