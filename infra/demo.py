@@ -1,13 +1,15 @@
 """The demo's run against a stack that is up: simulated events, freshness markers, frames to look at.
 
-``livelift demo`` brings its own stack up and down around it; tests run it against theirs.
+``livelift demo`` brings its own stack up and down around it; tests run it against theirs. At the end
+``odd_cases`` says what became of everything that was sent wrong.
 """
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from threading import Event, Thread
 from typing import NamedTuple
 
@@ -19,6 +21,9 @@ from infra.local import record as records
 from infra.results import Question, Row, read_results
 from infra.scenario import Scenario
 from infra.simulation import Counts, Simulation, run
+from infra.views import ledger_in_view, slots_in_view
+from schemas.events import EventKind
+from udfs.attribution.reference import LedgerEntry, SlotKey
 
 FRAME_EVERY_S = 1.0
 
@@ -37,6 +42,18 @@ class Outcome(NamedTuple):
 
     counts: Counts
     freshness: Freshness
+
+
+class OddCase(NamedTuple):
+    """Something that goes wrong: how often it was sent, and how often it is in a view, under which name.
+
+    The two need not be equal: a copy of a bad record is bad too, and a late unit has several late records.
+    """
+
+    name: str
+    sent: int
+    shown: int
+    shown_as: str
 
 
 def stream(
@@ -74,6 +91,53 @@ def stream(
             sender.stop()
     sender.raise_for_failure()
     return Outcome(simulation.counts, probe.result())
+
+
+def odd_cases(settings: Settings, counts: Counts, tenant_ids: Collection[str]) -> list[OddCase]:
+    """What became of everything odd that was sent, once all of it is in the views.
+
+    Args:
+        tenant_ids: The scenario's tenants.
+
+    Raises:
+        DatabaseError: ClickHouse does not answer.
+    """
+    entries = {key: entry for key, entry in ledger_in_view(settings).items() if key.tenant_id in tenant_ids}
+    ledger = sum(entries.values(), LedgerEntry())
+    undefined = ledger.unknown_definition + sum(
+        entry.waiting for key, entry in entries.items() if key.topic.endswith(f".{EventKind.ASSIGNMENTS}")
+    )
+    units = _units_by_class(
+        (key, slot.n) for key, slot in slots_in_view(settings).items() if key.tenant_id in tenant_ids
+    )
+    sent = counts.oddities
+    return [
+        OddCase("users seen in two variants", sent["crossed"], units["crossed"], "crossed"),
+        OddCase("bots", sent["bots"], units["bot"], "bot"),
+        OddCase("users who were offline", sent["late_units"], ledger.late, "counted, late"),
+        OddCase("sent twice", sent["duplicates"], ledger.duplicate, "duplicate"),
+        OddCase("too late", sent["too_late"], ledger.too_late, "too_late"),
+        OddCase("from the future", sent["from_future"], ledger.from_future, "from_future"),
+        OddCase("no record at all", sent["unreadable"], ledger.unreadable, "unreadable"),
+        OddCase("values beyond bounds", sent["bad_values"], ledger.bad_value, "bad_value"),
+        OddCase("unknown variants", sent["unknown_variants"], ledger.unknown_variant, "unknown_variant"),
+        OddCase("assigned after the end", counts.after_end, ledger.ended, "ended"),
+        OddCase(
+            "assigned before the definition came",
+            counts.before_definition,
+            counts.before_definition - undefined,
+            "counted",
+        ),
+    ]
+
+
+def _units_by_class(exposures: Iterable[tuple[SlotKey, int]]) -> Counter[str]:
+    """Users of every experiment by class; a user of two experiments is in each."""
+    units: Counter[str] = Counter()
+    for key, n in exposures:
+        if not key.metric_id and not key.segment:
+            units[key.unit_class] += n
+    return units
 
 
 def kill_taskmanager(settings: Settings) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from infra import demo as demonstration
 from infra import verification
 from infra.cli.output import Column, note, print_table, stderr, stdout, table
 from infra.cli.progress import bar, spinner
+from infra.cli.reconcile import print_balances, print_verdict, refuse_residues
 from infra.cli.refusals import refusals
 from infra.cli.results import lift_and_interval, results_table, words
 from infra.cli.simulate import print_counts
@@ -31,7 +31,7 @@ from infra.demo import Frame, Outcome
 from infra.freshness import TENANT as PROBE_TENANT
 from infra.local import stack
 from infra.local.elsewhere import free_environment
-from infra.rejected import read_rejected
+from infra.reconciliation import reconcile
 from infra.results import Question, Row, read_results, read_sample_ratios
 from infra.scenario import DEMO, Scenario, read_scenario
 from infra.waiting import wait
@@ -56,6 +56,7 @@ def demo(
 ) -> None:
     """Stream a minute of simulated events through a real stack and check every slot against the reference.
 
+    At the end it tells what became of everything that was sent wrong, and that every record is accounted for.
     The stack has its own ports and folder (.livelift/demo), so it disturbs no other; nothing is left running.
     """
     os.environ.update(free_environment(RUN_DIR))
@@ -66,10 +67,8 @@ def demo(
         outcome = _stream(settings, scenario, seconds / 3 if kill_taskmanager else None)
         with spinner("waiting until everything is in the views") as show:
             wait(settings, WAIT_S, show)
-        _summary(settings, outcome)
-        with bar("reading") as reading, bar("computing") as computing:
-            result = verification.verify(settings, reading=reading, computing=computing)
-    report(result)
+        _summary(settings, scenario, outcome)
+        _checks(settings)
 
 
 @contextmanager
@@ -145,17 +144,36 @@ def _picture(frame: Frame, scenario: Scenario) -> Group:
     return Group(Text(_headline(frame, scenario)), table(columns, lines))
 
 
-def _summary(settings: Settings, outcome: Outcome) -> None:
+def _summary(settings: Settings, scenario: Scenario, outcome: Outcome) -> None:
     rows = [row for row in read_results(settings, Question()) if row["tenant_id"] != PROBE_TENANT]
     ratios = [row for row in read_sample_ratios(settings, Question()) if row["tenant_id"] != PROBE_TENANT]
+    tenants = {tenant.tenant_id for tenant in scenario.tenants}
     stdout().print(results_table(rows, ratios))
     print()
     print_counts(outcome.counts)
     print()
-    refused = Counter(record.reason for record in read_rejected(settings))
+    print_balances([balance for balance in reconcile(settings) if balance.tenant_id in tenants])
+    print()
     print_table(
-        (Column("refused, each kept with its bytes"), Column("", "right")),
-        [(words(reason or ""), f"{count:,}") for reason, count in sorted(refused.items(), key=str)],
+        (Column("odd case"), Column("sent", "right"), Column("in the views", "right"), Column("as")),
+        [
+            (case.name, f"{case.sent:,}", f"{case.shown:,}", words(case.shown_as))
+            for case in demonstration.odd_cases(settings, outcome.counts, tenants)
+        ],
     )
     print()
     print(outcome.freshness)
+
+
+def _checks(settings: Settings) -> None:
+    """Everything against the reference, and every record against Kafka; both are told before either refuses.
+
+    Raises:
+        CliError: Something differs, or is not accounted for.
+    """
+    balances = reconcile(settings)
+    print_verdict(balances)
+    with bar("reading") as reading, bar("computing") as computing:
+        result = verification.verify(settings, reading=reading, computing=computing)
+    report(result)
+    refuse_residues(balances)

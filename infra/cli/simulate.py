@@ -58,5 +58,7 @@ def print_counts(counts: Counts) -> None:
         ("outcomes", counts.outcomes),
         ("units", counts.units),
         *((name.replace("_", " "), counts.oddities[name]) for name in ODDITIES),
+        ("before their definition", counts.before_definition),
+        ("after their experiment's end", counts.after_end),
     ]
     print_table((Column("sent"), Column("", "right")), [(name, f"{count:,}") for name, count in rows])
