@@ -26,6 +26,7 @@ from schemas.events import (
 )
 from udfs.attribution.reference import Assignment, Definition, Outcome, Received, Rules
 
+SECOND = 1_000
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR

@@ -10,18 +10,44 @@ import json
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Timer
-from typing import Any
+from typing import Any, TypeVar
 
 from config.settings import load
-from tests.builders import SCHEMAS, Published, Written
+from tests.builders import DAY, SCHEMAS, Published, Written
 from tests.strategies import AdvanceTo, Restart, Step
-from udfs.attribution.reference import Attribution, Reason, Rejected, Rules, Slot, SlotKey
+from udfs.attribution.reference import (
+    Activity,
+    ActivityKey,
+    Attribution,
+    LedgerEntry,
+    LedgerKey,
+    Reason,
+    Rejected,
+    Rules,
+    Slot,
+    SlotKey,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 PATIENCE_S = 60
 """For one history; they take milliseconds."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the engine gave, and what it still remembers at the end."""
+
+    attribution: Attribution
+    units: int
+    """Units with a state."""
+    pages: int
+    """Pages of larger memory, of all units."""
 
 
 class Engine:
@@ -30,27 +56,45 @@ class Engine:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def attribute(self, steps: Sequence[Step], rules: Rules) -> Attribution:
-        """What the engine gives when it sees the steps in this order.
+    def attribute(
+        self, steps: Sequence[Step], rules: Rules, *, max_skew_ms: int = DAY, end_at: int | None = None
+    ) -> Attribution:
+        """What the engine gives when it sees the steps in this order and time comes to ``end_at``.
+
+        By default time ends with the last record, as in the reference.
 
         Raises:
             EngineError: The rules failed, the process ended, or a refused record is not the one received.
         """
+        return self.run(steps, rules, max_skew_ms=max_skew_ms, end_at=end_at).attribution
+
+    def run(
+        self, steps: Sequence[Step], rules: Rules, *, max_skew_ms: int = DAY, end_at: int | None = None
+    ) -> Run:
+        """The same, and what is left."""
+        records = [step for step in steps if isinstance(step, Written)]
+        if end_at is None:
+            end_at = max(each.received.append_time_ms for each in records)
         answer = self._ask(
-            {"rules": _rules(rules), "schemas": _schemas(), "records": [_step(s) for s in steps]}
+            {
+                "rules": {**_rules(rules), "max_skew_ms": max_skew_ms},
+                "schemas": _schemas(),
+                "records": [_step(step) for step in steps],
+                "end_at": end_at,
+            }
         )
-        slots = {
-            SlotKey(*(row[name] for name in SlotKey._fields)): Slot(row["n"], tuple(map(int, row["sums"])))
-            for row in answer["slots"]
-        }
-        if len(slots) != len(answer["slots"]):
-            raise EngineError(f"a slot is given twice: {answer['slots']}")
-        _check_refused_records(answer["rejected"], (step for step in steps if isinstance(step, Written)))
+        _check_refused_records(answer["rejected"], records)
         rejected = [
             Rejected(Reason(row["reason"]), row["topic"], row["partition"], row["offset"])
             for row in answer["rejected"]
         ]
-        return Attribution(slots, sorted(rejected, key=lambda refusal: refusal[1:]))
+        attribution = Attribution(
+            dict(_once(map(_slot, answer["slots"]))),
+            sorted(rejected, key=lambda refusal: refusal[1:]),
+            dict(_once(map(_ledger_entry, answer["ledger"]))),
+            dict(_once(map(_activity, answer["activity"]))),
+        )
+        return Run(attribution, answer["units"], answer["pages"])
 
     def _ask(self, case: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -111,6 +155,41 @@ def _class_path() -> str:
         if not jar.is_file():
             raise FileNotFoundError(f"{jar} is missing: the function is not built")
     return ":".join(map(str, [*jars, *sorted((Path(pyflink.origin).parent / "lib").glob("*.jar"))]))
+
+
+def _once(rows: Iterable[tuple[K, V]]) -> Iterator[tuple[K, V]]:
+    seen = set()
+    for key, value in rows:
+        if key in seen:
+            raise EngineError(f"given twice: {key}")
+        seen.add(key)
+        yield key, value
+
+
+def _slot(row: dict[str, Any]) -> tuple[SlotKey, Slot]:
+    return SlotKey(*(row[name] for name in SlotKey._fields)), Slot(row["n"], tuple(map(int, row["sums"])))
+
+
+def _ledger_entry(row: dict[str, Any]) -> tuple[LedgerKey, LedgerEntry]:
+    _check_empty(row, "experiment_id", "config_version", "variant_id", "segment", "unit_class")
+    *counts, unused = map(int, row["sums"])
+    if unused:
+        raise EngineError(f"a ledger row has a fourteenth count: {row}")
+    return LedgerKey(row["tenant_id"], row["metric_id"], row["cohort_ms"]), LedgerEntry(row["n"], *counts)
+
+
+def _activity(row: dict[str, Any]) -> tuple[ActivityKey, Activity]:
+    _check_empty(row, "segment", "unit_class")
+    value_micros, *unused = map(int, row["sums"])
+    if any(unused):
+        raise EngineError(f"an activity row has more than one sum: {row}")
+    key = ActivityKey(*(row["cohort_ms" if name == "minute_ms" else name] for name in ActivityKey._fields))
+    return key, Activity(row["n"], value_micros)
+
+
+def _check_empty(row: dict[str, Any], *names: str) -> None:
+    if any(row[name] for name in names):
+        raise EngineError(f"{', '.join(names)} are not all empty: {row}")
 
 
 def _rules(rules: Rules) -> dict[str, Any]:

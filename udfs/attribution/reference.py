@@ -173,6 +173,11 @@ class Rules:
     retention_ms: int
     region: str
 
+    @property
+    def id_memory_ms(self) -> int:
+        """A copy that comes so long after its first is too late anyway."""
+        return self.horizon_ms + self.future_ms
+
 
 # --------------------------------------------------------------------------------------- what comes out
 
@@ -363,8 +368,7 @@ def _admit(log: list[Received], book: Book, rules: Rules, now_ms: int) -> _Admit
     """Judges the records of one unit in the order of their log.
 
     An event_id is taken by a record that is accepted, or that had to wait for its definition when it
-    was appended, even if it is refused in the end: so nothing depends on when somebody looked. It
-    stays taken for as long as a copy can be in time.
+    was appended, even if it is refused in the end: so nothing depends on when somebody looked.
     """
     admitted = _Admitted([], [], [], [])
     taken_at: dict[tuple[type, str], int] = {}
@@ -373,7 +377,7 @@ def _admit(log: list[Received], book: Book, rules: Rules, now_ms: int) -> _Admit
         reason = _refusal_of_the_record_alone(record, rules)
         if reason is None and event is not None:
             event_id = (type(event), event.event_id)
-            if appended_at - taken_at.get(event_id, -inf) <= rules.horizon_ms + rules.future_ms:
+            if appended_at - taken_at.get(event_id, -inf) <= rules.id_memory_ms:
                 reason = Reason.DUPLICATE
             elif isinstance(event, Outcome):
                 taken_at[event_id] = appended_at

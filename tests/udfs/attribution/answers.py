@@ -102,7 +102,7 @@ def ledger_of(result: Attribution, topic: str = "") -> dict[str, int]:
 
 
 def activity_of(result: Attribution, metric_id: str) -> dict[tuple[str, int], tuple[int, int]]:
-    """Of a metric, '' for exposures: (variant, minutes since the beginning) -> (n, sum of values in micros)."""
+    """Of a metric, '' for exposures: (variant, minutes since the beginning) -> (n, value in micros)."""
     return {
         (key.variant_id, (key.minute_ms - BEGINNING) // MINUTE): (happened.n, happened.value_micros)
         for key, happened in result.activity.items()
