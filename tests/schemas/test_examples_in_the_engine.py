@@ -9,7 +9,17 @@ from random import Random
 import pytest
 
 from schemas import Example, examples
-from tests.builders import ONE_HOUR_LATER, RULES, Log, Published, an_assignment, an_outcome, encode
+from tests.builders import (
+    BEGINNING,
+    DAY,
+    ONE_HOUR_LATER,
+    RULES,
+    Log,
+    Published,
+    an_assignment,
+    an_outcome,
+    encode,
+)
 from tests.parity.replay import Engine, EngineError, running_engine
 from tests.schemas.event_examples import DEFINITION, RECORDS, record_of
 from udfs.attribution.reference import Reason, attribute
@@ -26,8 +36,9 @@ def engine() -> Iterator[Engine]:
 @pytest.mark.parametrize("example", RECORDS, ids=str)
 def test_the_engine_makes_of_an_event_what_the_reference_does(example: Example, engine: Engine) -> None:
     written = record_of(example)
-    expected = attribute([written.received], [DEFINITION.read()], RULES)
-    assert engine.attribute([DEFINITION, written], RULES) == expected
+    in_the_end = BEGINNING + 100 * DAY
+    expected = attribute([written.received], [DEFINITION.read()], RULES, in_the_end)
+    assert engine.attribute([DEFINITION, written], RULES, end_at=in_the_end) == expected
     reasons = [] if example.is_good else [example.content["because"]]
     assert [refusal.reason.value for refusal in expected.rejected] == reasons
 
