@@ -45,7 +45,8 @@ setup: prerequisites ## Make the virtual environment, fetch the pinned jars, com
 calibration: setup ## Simulate error rates and coverage for longer than `make test` does.
 	@CALIBRATION=full $(PYTEST) -m calibration
 
-bench: setup ## Say how many full comparisons a second the statistics make.
+bench: setup ## Measure throughput beside what one could run instead, and the statistics (`livelift bench --help` has more).
+	@.venv/bin/livelift bench
 	@$(PYTHON) -m udfs.stats.bench
 
 nightly: export HYPOTHESIS_PROFILE := exploring

@@ -44,18 +44,34 @@ class Freshness(NamedTuple):
         return line if not self.missing else f"{line} ({self.missing} of {self.markers} never visible)"
 
 
+class Marker(NamedTuple):
+    """One marker event: when it was published (``time.monotonic``), and seconds until it was visible."""
+
+    published_at: float
+    age_s: float
+
+
 class FreshnessProbe:
     """Publishes markers and looks for them, from entering its ``with`` block until leaving it.
 
     Args:
         settings: Where Kafka and ClickHouse are.
         interval_s: Between two markers.
+        look_every_s: Between two looks, each a query; a marker may be visible so long before it is seen.
         grace_s: How long the last markers are waited for at the end.
     """
 
-    def __init__(self, settings: Settings, *, interval_s: float = 0.25, grace_s: float = 20.0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        interval_s: float = 0.25,
+        look_every_s: float = LOOK_EVERY_S,
+        grace_s: float = 20.0,
+    ) -> None:
         self._settings = settings
         self._interval_s = interval_s
+        self._look_every_s = look_every_s
         self._grace_s = grace_s
         self._experiment_id = f"markers-{time.time_ns()}"
         self._published: list[float] = []
@@ -95,10 +111,16 @@ class FreshnessProbe:
             raise RuntimeError(f"freshness was not measured: {self._failure}") from self._failure
         if not self._visible:
             raise RuntimeError(f"freshness was not measured: none of {len(self._published)} markers was seen")
-        seen = len(self._visible)
-        ages = np.subtract(self._visible, self._published[:seen])
-        p50, p99 = np.percentile(ages, (50, 99))
-        return Freshness(float(p50), float(p99), len(self._published), len(self._published) - seen)
+        p50, p99 = np.percentile([marker.age_s for marker in self.markers()], (50, 99))
+        missing = len(self._published) - len(self._visible)
+        return Freshness(float(p50), float(p99), len(self._published), missing)
+
+    def markers(self) -> list[Marker]:
+        """Those that were seen, in the order of their publication."""
+        return [
+            Marker(published, visible - published)
+            for published, visible in zip(self._published, self._visible, strict=False)
+        ]
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -130,8 +152,8 @@ class FreshnessProbe:
             (row,) = client.query(VISIBLE_UNITS, parameters=parameters).result_rows
             now = time.monotonic()
             self._visible += [now] * (int(row[0]) - len(self._visible))
-            if self._is_over.wait(LOOK_EVERY_S):
+            if self._is_over.wait(self._look_every_s):
                 if len(self._visible) >= len(self._published):
                     return
                 given_up_at = min(given_up_at, now + self._grace_s)
-                time.sleep(LOOK_EVERY_S)
+                time.sleep(self._look_every_s)

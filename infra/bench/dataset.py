@@ -57,6 +57,8 @@ class Shape:
     events_per_second: float = 8_000_000 / 86_400
     """The pace of event time: 8 million are a day."""
     seed: int = 1
+    first: int = 0
+    """The first record's number, which its id follows from: other numbers are about other events."""
 
     @property
     def enrolments(self) -> int:
@@ -106,29 +108,29 @@ class DataSet:
 
     def chunks(self) -> Iterator[Events]:
         """All records in the order in which they are sent. Taken once: users remember what they met."""
-        for first in range(0, self.shape.events, CHUNK):
-            number = np.arange(first, min(first + CHUNK, self.shape.events))
-            chunk = self._with_duplicates(self._originals(number))
+        for begin in range(0, self.shape.events, CHUNK):
+            place = np.arange(begin, min(begin + CHUNK, self.shape.events))
+            chunk = self._with_duplicates(self._originals(place))
             self.tally.add(chunk)
             yield chunk
 
-    def _originals(self, number: Longs) -> Events:
+    def _originals(self, place: Longs) -> Events:
         shape = self.shape
-        rng = np.random.default_rng([shape.seed, int(number[0])])
-        count = len(number)
-        enrols = number < shape.enrolments
-        unit = np.where(enrols, number % shape.users, rng.integers(0, shape.users, count))
+        rng = np.random.default_rng([shape.seed, shape.first + int(place[0])])
+        count = len(place)
+        enrols = place < shape.enrolments
+        unit = np.where(enrols, place % shape.users, rng.integers(0, shape.users, count))
         is_assignment = enrols | (rng.random(count) < shape.assignments)
         subject = rng.integers(0, shape.sources, count)
         subject[is_assignment] = self._next_experiment(unit[is_assignment])
         is_late = ~enrols & (rng.random(count) < shape.disorder)
         delay_ms = np.where(is_late, rng.integers(1, LONGEST_DELAY_MS, count), 0)
         return Events(
-            number=number,
+            number=shape.first + place,
             unit=unit,
             is_assignment=is_assignment,
             subject=subject,
-            since_start_ms=(number * (1000 / shape.events_per_second)).astype(np.int64) - delay_ms,
+            since_start_ms=(place * (1000 / shape.events_per_second)).astype(np.int64) - delay_ms,
             cents=rng.integers(1, LARGEST_CENTS, count),
             weight=rng.integers(1, LARGEST_WEIGHT + 1, count),
         )
@@ -138,7 +140,7 @@ class DataSet:
         place = np.arange(len(events))
         repeats = rng.random(len(events)) < self.shape.duplicates
         repeats[0] = False
-        repeats &= events.number >= self.shape.enrolments
+        repeats &= events.number >= self.shape.first + self.shape.enrolments
         source = np.where(repeats, rng.integers(0, np.maximum(place, 1)), place)
         while (again := repeats[source]).any():  # one that repeats a repeated one
             source[again] = source[source[again]]

@@ -17,6 +17,7 @@ import psutil
 from config.settings import ROOT, Settings
 from infra.bench.progress import Look
 from infra.cluster import ENDED, Cluster, Job
+from infra.local import java
 from infra.local import record as records
 from infra.local.flink import client_environment
 from infra.local.part import python
@@ -24,6 +25,7 @@ from infra.local.part import python
 SUBMITTED_WITHIN_S = 120.0
 ANSWER_WITHIN_S = 10.0
 READY_WITHIN_S = 60.0
+CHECKPOINT_WITHIN_S = 180.0
 POLL_S = 0.1
 READ_BY_SOURCE = re.compile(r"Source__.*\.numRecordsIn")
 """The metric in which a source counts what it has read, whatever is chained to it."""
@@ -55,22 +57,32 @@ class Watched:
         self._client = httpx.Client(
             base_url=settings.flink.rest_url, timeout=ANSWER_WITHIN_S, trust_env=False
         )
-        self._reading: list[str] = []
+        self._read: Callable[[], float] = lambda: 0.0
 
     def await_reading(self) -> None:
         """Return once every source of the job says how many records it has read."""
-
-        def says() -> bool:
-            self.check()
-            self._reading = self._reading_paths()
-            return bool(self._reading)
-
-        _until(says, READY_WITHIN_S, f"the sources of job {self.id}")
+        self._read = self.counter(READ_BY_SOURCE, lambda vertex: "Source:" in vertex)
 
     def look(self) -> Look:
         """How far it is now; Flink's own numbers, which are up to a second old."""
-        read = sum(float(each["sum"]) for path in self._reading for each in self._get(path))
+        read = self._read()
         return Look(time.monotonic(), read, cpu_s(process_of(self._settings, "taskmanager")))
+
+    def counter(self, metric: re.Pattern[str], is_wanted: Callable[[str], bool]) -> Callable[[], float]:
+        """A function that sums a metric over all subtasks; returns once all wanted vertices have it.
+
+        Args:
+            is_wanted: Whether a vertex of this name must have it.
+        """
+        paths: list[str] = []
+
+        def is_there() -> bool:
+            self.check()
+            paths[:] = self._metric_paths(metric, is_wanted)
+            return bool(paths)
+
+        _until(is_there, READY_WITHIN_S, f"metric {metric.pattern} of job {self.id}")
+        return lambda: sum(float(each["sum"]) for path in paths for each in self._get(path))
 
     def check(self) -> None:
         """Raise if the job does not run as it was submitted; one that was started again measures nothing."""
@@ -88,21 +100,39 @@ class Watched:
             if each["status"] == "COMPLETED" and not each["is_savepoint"]
         ]
 
+    def await_checkpoint(self) -> None:
+        """Return once a checkpoint is complete that was triggered after the call."""
+        since_ms = time.time() * 1000
+
+        def is_complete() -> bool:
+            self.check()
+            newest = (self._get(f"/jobs/{self.id}/checkpoints")["latest"] or {}).get("completed")
+            return newest is not None and newest["trigger_timestamp"] > since_ms
+
+        _until(is_complete, CHECKPOINT_WITHIN_S, f"a checkpoint of job {self.id}")
+
+    def state_by_vertex(self) -> dict[str, int]:
+        """Bytes in the newest checkpoint, by the name of the job's vertex."""
+        vertices = {each["id"]: str(each["name"]) for each in self._get(f"/jobs/{self.id}")["vertices"]}
+        newest = self._get(f"/jobs/{self.id}/checkpoints")["latest"]["completed"]["id"]
+        tasks = self._get(f"/jobs/{self.id}/checkpoints/details/{newest}")["tasks"]
+        return {vertices[vertex]: int(task["state_size"]) for vertex, task in tasks.items()}
+
     def cancel(self) -> None:
         """End the job and return when it has."""
         self._cluster.cancel(self._job)
         self._cluster.await_end(self._job, timeout_seconds=READY_WITHIN_S)
 
-    def _reading_paths(self) -> list[str]:
-        """Where each vertex with a source tells how much it has read; none unless all do."""
+    def _metric_paths(self, metric: re.Pattern[str], is_wanted: Callable[[str], bool]) -> list[str]:
+        """Where the vertices tell it; none unless all do that are wanted."""
         paths = []
         for vertex in self._get(f"/jobs/{self.id}")["vertices"]:
-            path = f"/jobs/{self.id}/vertices/{vertex['id']}/subtasks/metrics"
-            names = [each["id"] for each in self._get(path) if READ_BY_SOURCE.fullmatch(each["id"])]
-            if names:
+            if is_wanted(vertex["name"]):
+                path = f"/jobs/{self.id}/vertices/{vertex['id']}/subtasks/metrics"
+                names = [each["id"] for each in self._get(path) if metric.fullmatch(each["id"])]
+                if not names:
+                    return []
                 paths.append(f"{path}?get={','.join(names)}&agg=sum")
-            elif "Source:" in vertex["name"]:
-                return []
         return paths
 
     def _get(self, path: str) -> Any:
@@ -161,6 +191,21 @@ def process_of(settings: Settings, part: str) -> psutil.Process:
     if entry is None or entry.process is None or not entry.process.is_alive():
         raise JobError(f"{part} does not run")
     return psutil.Process(entry.process.pid)
+
+
+def live_heap_bytes(settings: Settings) -> int:
+    """What the TaskManager's heap holds after everything that is not needed was thrown away.
+
+    Raises:
+        JobError: It does not run.
+    """
+    pid = str(process_of(settings, "taskmanager").pid)
+    command = [str(java.home() / "bin" / "jcmd"), pid, "GC.class_histogram"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    totals = re.search(r"^Total\s+\d+\s+(\d+)", listed, re.MULTILINE)
+    if totals is None:
+        raise JobError(f"{' '.join(command)} printed no total")
+    return int(totals[1])
 
 
 def cpu_s(process: psutil.Process) -> float:

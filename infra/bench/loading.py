@@ -64,16 +64,23 @@ class BatchProducer:
     def send(self, batch: Batch) -> None:
         """Queue a batch; waits while the queue is full."""
         count = len(batch.keys)
+        keys, values = batch.keys.tobytes(), batch.values.tobytes()
+        key, value = batch.keys.shape[1], batch.values.shape[1]
+        self.send_records(
+            f"livelift.{batch.tenant_id}.{batch.kind}",
+            [
+                {"key": keys[n * key : n * key + key], "value": values[n * value : n * value + value]}
+                for n in range(count)
+            ],
+        )
+
+    def send_records(self, topic: str, records: list[dict[str, bytes]]) -> None:
+        """Queue records, each with ``key`` and ``value``; waits while the queue is full."""
+        count = len(records)
         # The whole batch or nothing: were the queue full in the middle, records would change places.
         while len(self._producer) + count > QUEUED_RECORDS:
             self._producer.poll(0.01)
-        keys, values = batch.keys.tobytes(), batch.values.tobytes()
-        key, value = batch.keys.shape[1], batch.values.shape[1]
-        messages = [
-            {"key": keys[n * key : n * key + key], "value": values[n * value : n * value + value]}
-            for n in range(count)
-        ]
-        queued = self._producer.produce_batch(f"livelift.{batch.tenant_id}.{batch.kind}", messages)
+        queued = self._producer.produce_batch(topic, records)
         if queued < count:
             raise BrokerError(f"{count - queued} of {count} records were not queued")
         self._producer.poll(0)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from statistics import median
 from typing import Any, NamedTuple
 
 from config.settings import Settings
-from infra.bench.contenders import Contender
+from infra.bench import pictures
+from infra.bench.answer import Answer, aim
+from infra.bench.contenders import CONTENDERS, LIVELIFT_HASHMAP, LIVELIFT_ROCKSDB, Contender
+from infra.bench.dataset import Shape
+from infra.bench.loading import Loaded
+from infra.bench.periodic_sql import Refresh
 from infra.bench.running import Run, run
 
 Runs = Mapping[str, Sequence[Run]]
@@ -72,7 +78,66 @@ def ratios(runs: Runs) -> dict[Aim, float]:
     }
 
 
-def as_json(runs: Runs) -> list[dict[str, Any]]:
+def answer(shape: Shape, loaded: Loaded, runs: Runs, refreshes: Sequence[Refresh]) -> Answer:
+    """Medians, ratios, and what the same answer costs as a query over everything."""
+    rates, costs = events_per_s(runs), cpu_us_per_event(runs)
+    titles = {contender.name: contender.title for contender in CONTENDERS}
+    ours = costs.get(LIVELIFT_HASHMAP.name)
+    columns = ("", "events/s", "of the read limit", "CPU µs/event", "runs", "state MB", "checkpoint s")
+    rows: list[Sequence[object]] = [
+        (
+            titles[name],
+            f"{rates[name]:,.0f}",
+            f"{rates[name] / rates['read_limit']:.0%}" if "read_limit" in rates else "",
+            f"{costs[name]:.2f}",
+            len(made),
+            f"{(made[-1].state_bytes or 0) / 1e6:,.0f}",
+            "" if made[-1].checkpoint_s is None else f"{made[-1].checkpoint_s:.1f}",
+        )
+        for name, made in runs.items()
+        if made
+    ]
+    for refresh in refreshes:
+        worth = "" if ours is None else f", as much as {refresh.cpu_s / ours * 1e6:,.0f} events cost livelift"
+        rows.append(
+            (
+                f"periodic SQL over {refresh.events:,} events: {refresh.seconds:.1f} s a refresh, "
+                f"{refresh.cpu_s:.1f} s of CPU{worth}",
+            )
+        )
+    return Answer(
+        name="throughput",
+        title=(
+            f"{shape.events:,} events of {shape.users:,} users; "
+            f"the generator alone sends {loaded.events_per_s:,.0f} a second"
+        ),
+        columns=columns,
+        rows=rows,
+        figures={
+            "shape": asdict(shape),
+            "loader_events_per_s": round(loaded.events_per_s),
+            "median_events_per_s": {name: round(rate) for name, rate in rates.items()},
+            "median_cpu_us_per_event": costs,
+            "ratios": {f"{each.name} / {each.other}": ratio for each, ratio in ratios(runs).items()},
+            "runs": runs_as_json(runs),
+            "periodic_sql": [refresh._asdict() for refresh in refreshes],
+        },
+        brief={name: round(rate) for name, rate in rates.items()},
+        aims=[
+            aim(f"{titles[each.name]} against {titles[each.other]}:", ratio, least=each.least)
+            for each, ratio in ratios(runs).items()
+        ],
+        draw=lambda path: pictures.bars(
+            path,
+            {titles[name]: rate for name, rate in rates.items()},
+            title=f"{shape.events:,} events of {shape.users:,} users",
+            unit="events/s, median",
+            ours=[LIVELIFT_HASHMAP.title, LIVELIFT_ROCKSDB.title],
+        ),
+    )
+
+
+def runs_as_json(runs: Runs) -> list[dict[str, Any]]:
     """Every run, for machines."""
     return [
         {

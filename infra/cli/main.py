@@ -25,6 +25,7 @@ COMMANDS = (
     "rebuild",
     "rejected",
     "heartbeat",
+    "bench",
 )
 """Modules of ``infra.cli`` in the order in which ``livelift --help`` lists their commands."""
 

@@ -31,6 +31,14 @@ def test_a_shorter_stream_is_the_beginning_of_a_longer_one() -> None:
     assert all(np.array_equal(getattr(short, name), getattr(long, name)[:CHUNK]) for name in Events.__slots__)
 
 
+def test_a_stream_that_begins_at_another_number_is_about_other_events_of_the_same_users() -> None:
+    first, _ = taken(SHAPE)
+    later, _ = taken(replace(SHAPE, first=SHAPE.events))
+    assert not set(first.number.tolist()) & set(later.number.tolist())
+    assert set(later.unit.tolist()) == set(first.unit.tolist())
+    assert later.since_start_ms[later.since_start_ms >= 0].min() < 60_000
+
+
 def test_the_shares_are_those_of_the_shape() -> None:
     events, data = taken(SHAPE)
     assert len(events) == data.tally.records == SHAPE.events

@@ -1,0 +1,167 @@
+"""How does the price of an event grow with users, experiments, tenants and metrics, and with parallelism?
+
+Each point is a stack of its own with other records. Users are enrolled in all their experiments first; what
+is measured comes after that, so that at every size an event finds as many exposures to count in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.bench import pictures
+from infra.bench.answer import Answer, aim
+from infra.bench.contenders import LIVELIFT_HASHMAP, LIVELIFT_ROCKSDB, Contender
+from infra.bench.dataset import Shape
+from infra.bench.loading import load
+from infra.bench.own_stack import WITHOUT_JOBS, own_stack
+from infra.bench.running import Run, run
+
+MEASURED = 3_000_000
+"""Events after the enrolment."""
+MEASURED_QUICKLY = 1_000_000
+LARGEST_QUICKLY = 400_000
+"""Of any size."""
+BASE = Shape(users=200_000, is_enrolled=True)
+BOTH = (LIVELIFT_HASHMAP, LIVELIFT_ROCKSDB)
+HEAP_FOR_ALL = {"LIVELIFT_LOCAL_TASKMANAGER_PROCESS_MB": "14336"}
+"""The same for all sizes, so that only the size differs."""
+LONGEST_S = 1800.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One size of one thing."""
+
+    what: str
+    size: int
+    shape: Shape
+    contenders: Sequence[Contender] = (LIVELIFT_HASHMAP,)
+    changes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Cost(NamedTuple):
+    """What an event cost at a point."""
+
+    point: Point
+    contender: Contender
+    run: Run
+
+    @property
+    def cpu_us(self) -> float:
+        return self.run.measured.cpu_us_per_event
+
+
+def points(*, quick: bool = False) -> list[Point]:
+    """Everything that grows, each on its own, the rest as in ``BASE``."""
+    measured = MEASURED_QUICKLY if quick else MEASURED
+
+    def at(
+        what: str, size: int, contenders: Sequence[Contender] = (LIVELIFT_HASHMAP,), **shape: int
+    ) -> Point:
+        grown = replace(BASE, **shape)  # type: ignore[arg-type]  # names of whole numbers only
+        return Point(what, size, replace(grown, events=grown.enrolments + measured), contenders, HEAP_FOR_ALL)
+
+    wide = [
+        replace(at("parallelism", width), changes=HEAP_FOR_ALL | {"LIVELIFT_FLINK_PARALLELISM": str(width)})
+        for width in (1, 2)
+    ]
+    all_sizes = [
+        *(at("users", users, BOTH, users=users) for users in (100_000, 400_000, 1_000_000, 4_000_000)),
+        *(at("experiments a tenant", count, experiments=count) for count in (2, 10, 50, 200)),
+        *(at("tenants", count, tenants=count) for count in (1, 4, 40, 200)),
+        *(at("metrics a source", count, metrics_per_source=count) for count in (1, 2, 4, 8)),
+        *wide,
+    ]
+    return [point for point in all_sizes if not quick or point.size <= LARGEST_QUICKLY]
+
+
+def measure(wanted: Sequence[Point], on_cost: Callable[[Cost], None] = lambda cost: None) -> Iterator[Cost]:
+    """The price of an event at each point.
+
+    Raises:
+        StackError: A stack did not come up.
+        JobError, ClusterError, NoProgressError: A job failed or was not seen working.
+        BrokerError, RegistryError, DefinitionError: Something does not answer or refuses.
+    """
+    for point in wanted:
+        with own_stack(*WITHOUT_JOBS, changes=point.changes) as settings:
+            load(settings, point.shape)
+            for contender in point.contenders:
+                patient = replace(contender, longest_s=LONGEST_S)
+                since = max(float(point.shape.enrolments), point.shape.events / 4)
+                cost = Cost(point, contender, run(settings, patient, point.shape.events, since=since))
+                on_cost(cost)
+                yield cost
+
+
+def answer(found: Sequence[Cost]) -> Answer:
+    """Microseconds of processor time an event, and what checkpoints took."""
+
+    def draw(path: Path) -> None:
+        series: dict[str, dict[float, float]] = {}
+        for cost in found:
+            name = f"{cost.point.what}, {cost.contender.title}"
+            series.setdefault(name, {})[cost.point.size] = cost.cpu_us
+        pictures.lines(
+            path,
+            series,
+            title="Processor time an event",
+            x="how many",
+            y="microseconds",
+            is_x_log=True,
+        )
+
+    return Answer(
+        name="growth",
+        title="What an event costs the attribution job",
+        columns=("", "", "backend", "CPU µs/event", "events/s", "checkpoint s", "checkpoint MB"),
+        rows=[
+            (
+                cost.point.what,
+                f"{cost.point.size:,}",
+                cost.contender.title,
+                f"{cost.cpu_us:.2f}",
+                f"{cost.run.measured.events_per_s:,.0f}",
+                "" if cost.run.checkpoint_s is None else f"{cost.run.checkpoint_s:.1f}",
+                "" if cost.run.state_bytes is None else f"{cost.run.state_bytes / 1e6:,.0f}",
+            )
+            for cost in found
+        ],
+        figures={
+            "points": [
+                {
+                    "what": cost.point.what,
+                    "size": cost.point.size,
+                    "contender": cost.contender.name,
+                    "cpu_us_per_event": cost.cpu_us,
+                    "events_per_s": cost.run.measured.events_per_s,
+                    "checkpoint_s": cost.run.checkpoint_s,
+                    "state_bytes": cost.run.state_bytes,
+                }
+                for cost in found
+            ]
+        },
+        aims=list(_aims(found)),
+        draw=draw,
+    )
+
+
+def _aims(found: Sequence[Cost]) -> Iterator[str]:
+    for what, contender, most in (
+        ("users", LIVELIFT_HASHMAP, 1.2),
+        ("users", LIVELIFT_ROCKSDB, 2.0),
+        ("experiments a tenant", LIVELIFT_HASHMAP, 1.2),
+        ("tenants", LIVELIFT_HASHMAP, 1.2),
+        ("parallelism", LIVELIFT_HASHMAP, 1.15),
+    ):
+        costs = [cost for cost in found if cost.point.what == what and cost.contender.name == contender.name]
+        if len(costs) > 1:
+            least, greatest = (
+                chosen(costs, key=lambda cost: cost.point.size).cpu_us for chosen in (min, max)
+            )
+            yield aim(
+                f"the most of {what} against the least, {contender.title},", greatest / least, most=most
+            )
