@@ -45,7 +45,7 @@ setup: prerequisites ## Make the virtual environment, fetch the pinned jars, com
 calibration: setup ## Simulate error rates and coverage for longer than `make test` does.
 	@CALIBRATION=full $(PYTEST) -m calibration
 
-bench: setup ## Measure throughput beside what one could run instead, and the statistics (`livelift bench --help` has more).
+bench: setup ## Measure events/s beside what one could run instead, and the statistics' speed; takes an hour.
 	@.venv/bin/livelift bench
 	@$(PYTHON) -m udfs.stats.bench
 

@@ -51,7 +51,6 @@ def measure(
         job = submit(settings, contender.module, contender.settings)
         try:
             empty = live_heap_bytes(settings)
-            job.await_reading()
             watch(job, shape.events, longest_s=contender.longest_s)
             found.append(_state(settings, contender, job, empty, shape.users))
         finally:

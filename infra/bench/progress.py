@@ -41,11 +41,19 @@ class NoProgressError(Exception):
 def steady(looks: Sequence[Look], *, since: float | None = None) -> Measured:
     """What a job did from ``since`` records on, by default after the first quarter of what it read.
 
+    Unless ``since`` is 0 the start-up is never measured: where the first look at a job that has read
+    something comes after that quarter, the measurement begins at that look.
+
     Raises:
         NoProgressError: It was not seen on its way between there and its end.
     """
-    end = max((look.records for look in looks), default=0.0)
-    return between(looks, SKIPPED_SHARE * end if since is None else since, end)
+    working = [look for look in looks if look.records > 0]
+    if not working:
+        raise NoProgressError(f"{len(looks)} looks show no record read")
+    end = working[-1].records
+    if since is not None:
+        return between(looks, since, end)
+    return between(working, max(SKIPPED_SHARE * end, working[0].records), end)
 
 
 def between(looks: Sequence[Look], first: float, last: float) -> Measured:

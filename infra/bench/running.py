@@ -58,7 +58,6 @@ def run(
     refresh_taskmanager(settings)
     job = submit(settings, contender.module, contender.settings, *contender.arguments)
     try:
-        job.await_reading()
         looks = watch(job, records, longest_s=contender.longest_s)
         at_end(job)
         checkpoints = job.checkpoints()
@@ -68,12 +67,14 @@ def run(
 
 
 def watch(job: Watched, records: int, *, longest_s: float) -> list[Look]:
-    """Looks at a job until it has read nearly so many records, or its time is over and the prefix read.
+    """Looks at a job, from its start until it has read nearly so many records, or its time is over and the
+    prefix read.
 
     Raises:
         JobError, ClusterError: It failed, or read nothing for a minute.
     """
     looks = [job.look()]
+    job.await_reading()
     began = time.monotonic()
     prefix = min(LEAST_PREFIX, ENOUGH_SHARE * records)
     while looks[-1].records < ENOUGH_SHARE * records:

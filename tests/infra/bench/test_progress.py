@@ -24,6 +24,16 @@ def test_points_between_two_looks_are_found_by_the_share_of_the_way() -> None:
     assert measured.cpu_s == pytest.approx(4)
 
 
+def test_a_job_first_seen_late_is_measured_from_there() -> None:
+    assert steady([START_UP[0], *WORKING[2:]]).seconds == pytest.approx(2)
+    with pytest.raises(NoProgressError):
+        steady([START_UP[0], WORKING[3]])
+
+
+def test_with_the_start_up_only_if_that_is_asked_for() -> None:
+    assert steady([START_UP[0], WORKING[3]], since=0.0).events_per_s == pytest.approx(4100 / 20)
+
+
 def test_the_point_to_measure_from_can_be_given() -> None:
     assert steady(START_UP + WORKING, since=3100).records == 1000
 
