@@ -19,7 +19,7 @@ from infra.clickhouse import connect
 from infra.definitions import Limits, draft_of, publish
 from infra.producer import EventProducer
 from infra.strict_yaml import Document
-from udfs.attribution.reference import Assignment
+from udfs.attribution.reference import EFFECT_MS, Assignment
 
 TENANT = "freshness-probe"
 VARIANTS = ("control", "treatment")
@@ -90,6 +90,8 @@ class FreshnessProbe:
             "metrics": [{"id": "none", "kind": "mean"}],
         }
         publish(self._settings, [draft_of(Document(TENANT, content, {}), Limits.of(self._settings))])
+        # A marker that had to wait for its definition would say how long definitions take.
+        time.sleep(2 * EFFECT_MS / 1000)
         for thread in self._threads:
             thread.start()
         return self

@@ -7,8 +7,9 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -199,13 +200,33 @@ def live_heap_bytes(settings: Settings) -> int:
     Raises:
         JobError: It does not run.
     """
-    pid = str(process_of(settings, "taskmanager").pid)
-    command = [str(java.home() / "bin" / "jcmd"), pid, "GC.class_histogram"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    listed = _ask_jvm(settings, "GC.class_histogram")
     totals = re.search(r"^Total\s+\d+\s+(\d+)", listed, re.MULTILINE)
     if totals is None:
-        raise JobError(f"{' '.join(command)} printed no total")
+        raise JobError(f"the TaskManager's JVM told no total: {listed[:200]}")
     return int(totals[1])
+
+
+@contextmanager
+def flight_recorded(settings: Settings, file: Path) -> Iterator[None]:
+    """Record what the TaskManager's JVM does meanwhile (JDK Flight Recorder) into a file.
+
+    Raises:
+        JobError: It does not run, or does not record.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _ask_jvm(settings, "JFR.start", "name=bench", "settings=profile")
+    yield
+    _ask_jvm(settings, "JFR.stop", "name=bench", f"filename={file.resolve()}")
+
+
+def _ask_jvm(settings: Settings, *command: str) -> str:
+    pid = str(process_of(settings, "taskmanager").pid)
+    asked = [str(java.home() / "bin" / "jcmd"), pid, *command]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise JobError(f"{' '.join(asked)}: {(answer.stdout + answer.stderr).strip()[:300]}")
+    return answer.stdout
 
 
 def cpu_s(process: psutil.Process) -> float:

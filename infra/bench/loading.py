@@ -14,12 +14,10 @@ from infra.broker import BrokerError, client_settings
 from infra.definitions import Limits, draft_of, publish
 from infra.strict_yaml import Document
 from infra.topics import register_schemas
+from udfs.attribution.reference import EFFECT_MS
 
 QUEUED_RECORDS = 400_000
 DELIVERED_WITHIN_MS = 120_000
-DEFINITIONS_TAKE_EFFECT_S = 2.0
-"""Twice what the rules say: nothing of the bench shall wait for a definition."""
-
 Progress = Callable[[int, int], None]
 
 
@@ -109,7 +107,7 @@ def define(settings: Settings, shape: Shape) -> None:
     """
     limits = Limits.of(settings)
     publish(settings, [draft_of(Document("bench", each, {}), limits) for each in definitions(shape)])
-    time.sleep(DEFINITIONS_TAKE_EFFECT_S)
+    time.sleep(2 * EFFECT_MS / 1000)  # nothing of the bench shall wait for a definition
 
 
 def load(settings: Settings, shape: Shape, progress: Progress = lambda done, total: None) -> Loaded:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 from config.settings import Settings
 from infra.bench.contenders import Contender
-from infra.bench.flink import Checkpoint, JobError, Watched, refresh_taskmanager, submit
+from infra.bench.flink import (
+    Checkpoint,
+    JobError,
+    Watched,
+    flight_recorded,
+    refresh_taskmanager,
+    submit,
+)
 from infra.bench.progress import Look, Measured, steady
 
 LOOK_EVERY_S = 0.2
@@ -43,6 +52,7 @@ def run(
     records: int,
     *,
     since: float | None = None,
+    recording: Path | None = None,
     at_end: Callable[[Watched], None] = lambda job: None,
 ) -> Run:
     """Let a contender work in a fresh JVM until it has read nearly all, or its time is over.
@@ -50,6 +60,7 @@ def run(
     Args:
         records: How many there are.
         since: Measured from so many records on; by default from a quarter of what it read.
+        recording: Where to write what Flight Recorder saw; it costs some percent.
         at_end: Called before the job is cancelled.
 
     Raises:
@@ -58,7 +69,8 @@ def run(
     refresh_taskmanager(settings)
     job = submit(settings, contender.module, contender.settings, *contender.arguments)
     try:
-        looks = watch(job, records, longest_s=contender.longest_s)
+        with flight_recorded(settings, recording) if recording else nullcontext():
+            looks = watch(job, records, longest_s=contender.longest_s)
         at_end(job)
         checkpoints = job.checkpoints()
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -42,9 +43,15 @@ def in_turn(
     contenders: Sequence[Contender],
     records: int,
     rounds: int,
+    *,
+    recordings: Path | None = None,
     on_run: Callable[[Contender, Run], None] = lambda contender, run: None,
 ) -> dict[str, list[Run]]:
     """Let the contenders run one after the other, and all of them again, so that a slow hour is everybody's.
+
+    Args:
+        records: How many there are.
+        recordings: Folder for Flight Recorder's file of each contender's last run; it costs some percent.
 
     Raises:
         JobError, ClusterError, NoProgressError: As ``running.run``.
@@ -52,7 +59,8 @@ def in_turn(
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
     for _ in range(rounds):
         for contender in contenders:
-            found = run(settings, contender, records)
+            recording = recordings / f"{contender.name}.jfr" if recordings else None
+            found = run(settings, contender, records, recording=recording)
             runs[contender.name].append(found)
             on_run(contender, found)
     return runs

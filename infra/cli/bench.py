@@ -45,6 +45,7 @@ class Wanted:
     is_quick: bool
     rounds: int
     only: tuple[str, ...]
+    recordings: Path | None
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +71,10 @@ def bench(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this contender, or the growth of this.")
     ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Write what Flight Recorder saw; figures suffer by some percent."),
+    ] = False,
     into: Annotated[
         Path,
         typer.Option(
@@ -97,7 +102,7 @@ def bench(
         raise CliError("bench: one question at a time")
     question = asked[0] if asked else _throughput
     with _one_line():
-        answer = question(Wanted(quick, rounds, tuple(only or ())))
+        answer = question(Wanted(quick, rounds, tuple(only or ()), into if profile else None))
     note(f"all figures: {answer.write(into)}")
     _show(answer, output)
 
@@ -114,7 +119,10 @@ def _throughput(wanted: Wanted) -> Answer:
             contenders,
             loaded.records,
             wanted.rounds,
-            lambda contender, run: note(f"{contender.name}: {run.measured.events_per_s:,.0f} events/s"),
+            recordings=wanted.recordings,
+            on_run=lambda contender, run: note(
+                f"{contender.name}: {run.measured.events_per_s:,.0f} events/s"
+            ),
         )
         refreshes: list[Refresh] = []
         if not wanted.only:
@@ -207,7 +215,7 @@ def _one_line() -> Iterator[None]:
     try:
         with refusals():
             yield
-    except (JobError, NoProgressError, StackError) as error:
+    except (JobError, NoProgressError, RuntimeError, StackError) as error:
         raise CliError(f"bench: {error}") from error
 
 
