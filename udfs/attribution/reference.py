@@ -7,7 +7,7 @@ slots, rejected records, ledger and activity, to the last bit; ``livelift verify
 Read it from ``attribute`` downwards: a unit's records are accepted or refused (``_admit``), accepted
 assignments give it one place per experiment (``_places``), outcomes serve the places (``_serve``), and
 a place adds to slots (``_shares``) and activity (``_activity``). In the end every record stands in the
-ledger once, under what became of it (``_fates``).
+ledger once, under what became of it (``_ledger``).
 """
 
 from __future__ import annotations
@@ -310,12 +310,10 @@ def attribute(
     """What follows from a set of records; their order here does not matter.
 
     Args:
-        records: All that was received of some units. One unit's records of one type lie in one
-            partition, where the offset is their order.
+        records: A unit's records of one type lie in one partition, where the offset is their order.
         definitions: In the order of their topic; the first of each experiment and version stands.
         rules: Horizons in milliseconds, and the region that is written into the keys.
-        now_ms: How far append time has come, by default to the last record. It decides only what
-            still waits and what has waited too long.
+        now_ms: How far append time has come, by default to the last record: it decides what still waits.
     """
     book: defaultdict[tuple[str, str], dict[int, Definition]] = defaultdict(dict)
     for definition in definitions:
@@ -342,14 +340,13 @@ def attribute(
                 slots[slot_key] += share
             for activity_key, happened in _activity(place, served, rules):
                 activity[activity_key] += happened
-        for record, fate in _fates(admitted, counted, rules, now_ms):
-            minute_ms = _floor(record.append_time_ms, MINUTE_MS)
-            ledger[LedgerKey(record.tenant_id, record.topic, minute_ms)] += _entry(record, fate)
+        for ledger_key, entry in _ledger(admitted, counted, rules, now_ms):
+            ledger[ledger_key] += entry
         for record, reason in admitted.refused:
             rejected.append(Rejected(reason, record.topic, record.partition, record.offset))
     return Attribution(
         {key: slot for key, slot in slots.items() if slot != Slot()},
-        sorted(rejected, key=lambda refusal: (refusal.topic, refusal.partition, refusal.offset)),
+        sorted(rejected, key=lambda refusal: refusal[1:]),
         dict(ledger),
         dict(activity),
     )
@@ -385,11 +382,11 @@ def _admit(log: list[Received], book: Book, rules: Rules, now_ms: int) -> _Admit
             else:
                 versions = book.get((event.tenant_id, event.experiment_id), {})
                 definition = versions.get(event.config_version)
-                reason = _refusal_by_definition(event, appended_at, versions, rules)
+                waits = definition is None and now_ms - appended_at <= rules.horizon_ms
+                reason = None if waits else _refusal_by_definition(event, appended_at, versions, rules)
                 if reason is None or definition is None or definition.effective_at > appended_at:
                     taken_at[event_id] = appended_at
-                if definition is None and now_ms - appended_at <= rules.horizon_ms:
-                    reason = None
+                if waits:
                     admitted.waiting.append(record)
                 elif reason is None:
                     admitted.assignments.append((event, record))
@@ -542,25 +539,22 @@ def _activity(place: _Place, served: list[_Served], rules: Rules) -> Iterator[tu
             yield key, Activity(1, to_micros(outcome.value))
 
 
-def _fates(
+def _ledger(
     admitted: _Admitted, counted: set[Received], rules: Rules, now_ms: int
-) -> Iterator[tuple[Received, str]]:
+) -> Iterator[tuple[LedgerKey, LedgerEntry]]:
     """What has become of each record by now; an outcome counts once, however many metrics it serves."""
-    yield from admitted.refused
-    for record in admitted.waiting:
-        yield record, "waiting"
-    for _, record in admitted.assignments:
-        yield record, "counted"
+    fates: list[tuple[Received, str]] = [*admitted.refused]
+    fates += [(record, "waiting") for record in admitted.waiting]
+    fates += [(record, "counted") for _, record in admitted.assignments]
     for _, record in admitted.outcomes:
         expired = now_ms - record.append_time_ms > rules.retention_ms
-        yield record, "counted" if record in counted else "expired_unmatched" if expired else "waiting"
-
-
-def _entry(record: Received, fate: str) -> LedgerEntry:
-    """What one record adds to the ledger."""
-    event = record.event
-    late = fate == "counted" and event is not None and record.append_time_ms - event.happened_at > LATE_MS
-    return LedgerEntry(received=1, late=int(late), **{str(fate): 1})
+        uncounted = "expired_unmatched" if expired else "waiting"
+        fates.append((record, "counted" if record in counted else uncounted))
+    for record, fate in fates:
+        key = LedgerKey(record.tenant_id, record.topic, _floor(record.append_time_ms, MINUTE_MS))
+        happened_at = record.event.happened_at if record.event else record.append_time_ms
+        late = fate == "counted" and record.append_time_ms - happened_at > LATE_MS
+        yield key, LedgerEntry(received=1, late=int(late), **{str(fate): 1})
 
 
 def to_micros(value: float) -> int:
