@@ -151,8 +151,17 @@ def test_what_is_published_is_in_the_views_after_wait(stack: RunningStack, tmp_p
 
     verified = stack.livelift("verify")
     assert verified.returncode == 0, verified.stdout
-    total = verified.stdout.split()[-3]
-    assert verified.stdout == f"verify: {total} of {total} slots equal\n"
+    checked = verified.stdout.splitlines()
+    for line, (view, rows) in zip(checked, CHECKED, strict=True):
+        total = line.split()[1]
+        assert line == f"{view}: {total} of {total} {rows} equal"
+
+    reconciled = stack.livelift("reconcile", TENANT)
+    assert reconciled.returncode == 0, reconciled.stdout
+    assert reconciled.stdout.endswith("reconcile: 55 of 55 records accounted for\n")
+
+
+CHECKED = (("verify", "slots"), ("ledger", "rows"), ("activity", "rows"))
 
 
 def test_verify_finds_a_slot_that_is_wrong(stack: RunningStack) -> None:
@@ -192,8 +201,9 @@ def test_a_simulation_is_verified_to_the_last_slot(stack: RunningStack) -> None:
     assert simulated.returncode == 0, simulated.stderr
     assert "duplicates" in simulated.stdout
     assert stack.livelift("wait", "--timeout", "60").returncode == 0
-    verified = stack.livelift("verify")
-    assert verified.returncode == 0, verified.stdout
+    for check in ("verify", "reconcile"):
+        done = stack.livelift(check)
+        assert done.returncode == 0, done.stdout
     reasons = stack.livelift("rejected", "list", "--tenant", "acme").stderr
     assert "duplicate" in reasons
 
