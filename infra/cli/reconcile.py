@@ -54,10 +54,10 @@ def reconcile(
 def print_balances(balances: Sequence[Balance]) -> None:
     """The ledger of each topic, the rejected by reason, and where there is a residue."""
     limits = [_limits(balance) for balance in balances]
-    columns = [Column("topic"), *(Column(name, "right") for name in NUMBERS)]
+    columns = [Column("topic", may_fold=True), *(Column(name, "right") for name in NUMBERS)]
     rows = [(_short(balance), *(f"{number:,}" for number in _numbers(balance))) for balance in balances]
     if any(limits):
-        columns.append(Column("compared"))
+        columns.append(Column("compared", may_fold=True))
         rows = [(*row, limit) for row, limit in zip(rows, limits, strict=True)]
     print_table(columns, rows)
     _print_reasons(balances)
@@ -142,7 +142,7 @@ def _print_reasons(balances: Sequence[Balance]) -> None:
     if reasons:
         print()
         print_table(
-            [Column("rejected"), *(Column(reason, "right") for reason in reasons)],
+            [Column("rejected", may_fold=True), *(Column(reason, "right") for reason in reasons)],
             [
                 (_short(balance), *(f"{getattr(balance.ledger, reason):,}" for reason in reasons))
                 for balance in balances
@@ -156,7 +156,7 @@ def _print_residues(balances: Sequence[Balance]) -> None:
     if found:
         print()
         columns = (
-            Column("residue in"),
+            Column("residue in", may_fold=True),
             Column("from"),
             Column("to"),
             *(Column(name, "right") for name in ("in Kafka", "received", "accounted for")),
