@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,16 @@ class Answer:
     """Makes a picture at a path."""
 
     def write(self, folder: Path) -> Path:
-        """Write the figures, with the machine they were measured on, and the picture; returns the file."""
+        """Write the figures, with the machine they were measured on; returns the file.
+
+        The picture lies beside it where matplotlib is installed (it is a package of development).
+        """
         folder.mkdir(parents=True, exist_ok=True)
         content = {"machine": this_machine()._asdict(), "aims": list(self.aims), **self.figures}
         file = folder / f"{self.name}.json"
         file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        self.draw(folder / f"{self.name}.svg")
+        with suppress(ModuleNotFoundError):
+            self.draw(folder / f"{self.name}.svg")
         return file
 
 

@@ -179,6 +179,7 @@ def answer(found: Kept) -> Answer:
         ("comparisons refreshed a second", f"{per_s:,.0f}"),
         ("processor time a refreshed comparison", f"{found.us_per_comparison:.1f} µs"),
         *((f"cores busy, {part}", f"{spent / found.seconds:.2f}") for part, spent in found.cpu_s.items()),
+        ("experiments with results", f"{last.experiments:,} of {load.experiments:,}"),
         ("results behind the newest sums, median", f"{last.median_s:.1f} s"),
         ("results behind the newest sums, worst", f"{last.worst_s:.1f} s"),
         ("grown meanwhile by", f"{found.growth_s:.1f} s"),
