@@ -6,12 +6,14 @@ import java.util.Arrays;
  * A unit's place in one experiment: its first exposure, its class and its totals. Reused; slices point into the state
  * or the event it was read from.
  *
- * <p>As bytes: length of what follows; experiment, config version; variant, flags, assigned_at, append time, event id,
- * the value of each dimension plus one; the totals. Ordinals are those of the definition.
+ * <p>As bytes: length of what follows; experiment; a byte with one bit for crossed, one for bot, three for the variant and
+ * three for the config version (7: that number follows less 7); assigned_at, append time, event id, the value of each
+ * dimension plus one; the totals. Ordinals are those of the definition.
  */
 final class Place {
     private static final int CROSSED = 1;
     private static final int BOT = 2;
+    private static final int FOLLOWS = 7;
 
     /** What {@link #enters} answers. */
     static final int NOTHING = 0;
@@ -42,6 +44,7 @@ final class Place {
     private final ByteWriter ownEventId = new ByteWriter();
     private final ByteWriter block = new ByteWriter();
     private int blockEnd;
+    private int head;
 
     Place(Rules rules) {
         this.rules = rules;
@@ -57,7 +60,9 @@ final class Place {
 
     /** After {@link #openExperiment}: reads the version and finds the definition. */
     void openDefinition(ByteReader in, DefinitionCache definitions, String tenantId) {
-        int configVersion = in.count();
+        head = in.u8();
+        variant = small(head >> 2 & FOLLOWS, in);
+        int configVersion = small(head >> 5, in);
         DefinitionCache.Known known = definitions.find(tenantId, experimentId, configVersion);
         if (known == null) {
             throw new IllegalStateException("the definition " + tenantId + "/" + experimentId + "/" + configVersion
@@ -67,12 +72,14 @@ final class Place {
         endings = known.endings;
     }
 
+    private static int small(int bits, ByteReader in) {
+        return bits < FOLLOWS ? bits : FOLLOWS + in.count();
+    }
+
     /** After {@link #openDefinition}: reads all the rest. */
     void readRest(ByteReader in, long baseMs) {
-        variant = in.count();
-        int flags = in.u8();
-        crossed = (flags & CROSSED) != 0;
-        bot = (flags & BOT) != 0;
+        crossed = (head & CROSSED) != 0;
+        bot = (head & BOT) != 0;
         assignedAtMs = baseMs + in.signed();
         appendTimeMs = assignedAtMs + in.signed();
         EventIdCode.pass(in, eventId);
@@ -201,9 +208,17 @@ final class Place {
         block.clear();
         block.unsigned(experimentId.length());
         block.bytes(experimentId);
-        block.unsigned(definition.configVersion());
-        block.unsigned(variant);
-        block.u8((crossed ? CROSSED : 0) | (bot ? BOT : 0));
+        int configVersion = definition.configVersion();
+        block.u8((crossed ? CROSSED : 0)
+                | (bot ? BOT : 0)
+                | Math.min(variant, FOLLOWS) << 2
+                | Math.min(configVersion, FOLLOWS) << 5);
+        if (variant >= FOLLOWS) {
+            block.unsigned(variant - FOLLOWS);
+        }
+        if (configVersion >= FOLLOWS) {
+            block.unsigned(configVersion - FOLLOWS);
+        }
         block.signed(assignedAtMs - baseMs);
         block.signed(appendTimeMs - assignedAtMs);
         block.bytes(eventId);

@@ -8,8 +8,9 @@ import java.util.Arrays;
  *
  * <p>Layout 2: the byte 2; the base time, to which all other times are relative; when to look at the whole next; a byte
  * that says what of the following is there; number and fill of the pages of assignments, of outcomes; next look at
- * what waits, first and next of its pages, length of its section; the lengths of the other sections; the sections. A
- * page's number is its place among those of its kind, and in the lowest two bits the kind.
+ * what waits, first and next of its pages, length of its section; the lengths of the other sections but the last, of
+ * hashes their number; the sections. A page's number is its place among those of its kind, and in the lowest two bits
+ * the kind.
  */
 final class UnitState {
     static final int LAYOUT = 2;
@@ -39,12 +40,12 @@ final class UnitState {
 
     private final Section[] sections = {
         assignments.hashes,
+        outcomes.hashes,
         assignments.entries,
         sources.section,
         places,
-        outcomes.hashes,
-        outcomes.entries,
-        waiting.section
+        waiting.section,
+        outcomes.entries
     };
 
     private final ByteReader reader = new ByteReader();
@@ -102,17 +103,21 @@ final class UnitState {
         } else {
             waiting.startEmpty();
         }
-        for (Section section : sections) {
-            boolean isHashes = section == assignments.hashes || section == outcomes.hashes;
-            section.to = section == waiting.section ? waitingLength : reader.count() * (isHashes ? HASH : 1);
-        }
+        assignments.hashes.to = HASH * reader.count();
+        outcomes.hashes.to = HASH * reader.count();
+        assignments.entries.to = reader.count();
+        sources.section.to = reader.count();
+        places.to = reader.count();
+        waiting.section.to = waitingLength;
         int at = reader.at;
         for (Section section : sections) {
-            section.load(state, at, at + section.to);
-            at = section.to;
+            int end = section == outcomes.entries ? state.length : at + section.to;
+            section.load(state, at, end);
+            at = end;
         }
-        if (at != state.length) {
-            throw new IllegalStateException("a unit's state of " + state.length + " bytes should have " + at);
+        if (outcomes.entries.from > state.length) {
+            throw new IllegalStateException(
+                    "a unit's state of " + state.length + " bytes should have " + outcomes.entries.from + " or more");
         }
     }
 
@@ -163,12 +168,11 @@ final class UnitState {
             head.unsigned(waiting.nextPage);
             head.unsigned(waiting.section.length());
         }
-        for (Section section : sections) {
-            boolean isHashes = section == assignments.hashes || section == outcomes.hashes;
-            if (section != waiting.section) {
-                head.unsigned(section.length() / (isHashes ? HASH : 1));
-            }
-        }
+        head.unsigned(assignments.hashes.length() / HASH);
+        head.unsigned(outcomes.hashes.length() / HASH);
+        head.unsigned(assignments.entries.length());
+        head.unsigned(sources.section.length());
+        head.unsigned(places.length());
     }
 
     private void writePages(EventMemory<?> memory) {

@@ -2,6 +2,7 @@ package io.livelift.attribution;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -11,54 +12,67 @@ import org.apache.flink.avro.shaded.org.apache.avro.generic.GenericData;
 /**
  * Events a second of the engine alone, on one thread: decoding, rules and delta rows, without Flink.
  *
- * <p>Arguments: events for each unit (20), experiments (5), events in all (1,000,000). One event in four is an
- * assignment; every experiment has a mean with cap and covariate, a proportion and a ratio, and one segment
- * dimension.
+ * <p>Arguments: events in all (1,000,000), experiments (5). Measured for units of 20, of 1,000 and of 10,000 events. One
+ * event in four is an assignment; every experiment has a mean with cap and covariate, a proportion and a ratio, and
+ * one segment dimension.
  */
 public final class EngineBenchmark {
     private static final long BEGINNING = 1_760_000_000_000L;
     private static final long DAY = 86_400_000;
+    private static final int ROUNDS = 4;
 
     private EngineBenchmark() {}
 
     public static void main(String[] arguments) {
-        int eventsPerUnit = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 20;
+        int events = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 1_000_000;
         int experiments = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 5;
-        int events = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 1_000_000;
         DefinitionCatalog definitions = new DefinitionCatalog();
         for (int i = 0; i < experiments; i++) {
             definitions.add(definition("experiment-" + i));
         }
-        int units = Math.max(1, events / eventsPerUnit);
-        List<LogRecord> records = records(events, units, experiments);
-        for (int round = 1; round <= 5; round++) {
-            Counted counted = new Counted();
-            UnitEngine engine = new UnitEngine(
-                    new Rules(7 * DAY, 600_000, 28 * DAY, DAY, "local"),
-                    definitions,
-                    new EventDecoder(Events::schema),
-                    counted);
-            byte[][] states = new byte[units][];
-            long start = System.nanoTime();
-            for (LogRecord record : records) {
-                int unit = (int) record.offset;
-                states[unit] = engine.onRecord(states[unit], null, record);
+        for (int eventsPerUnit : new int[] {20, 1_000, 10_000}) {
+            int units = Math.max(1, events / eventsPerUnit);
+            List<LogRecord> records = records(events, units, experiments);
+            System.out.printf("%,d events a unit:%n", eventsPerUnit);
+            for (int round = 1; round <= ROUNDS; round++) {
+                run(records, units, definitions);
             }
-            double seconds = (System.nanoTime() - start) / 1e9;
-            long bytes = 0;
-            for (byte[] state : states) {
-                bytes += state == null ? 0 : state.length;
-            }
-            System.out.printf(
-                    "round %d: %,.0f events/s, %.2f rows and %.0f row bytes an event, %d bytes of state a unit, %d"
-                            + " refused%n",
-                    round,
-                    events / seconds,
-                    counted.rows / (double) events,
-                    counted.bytes / (double) events,
-                    bytes / units,
-                    counted.refused);
         }
+    }
+
+    private static void run(List<LogRecord> records, int units, DefinitionCatalog definitions) {
+        Counted counted = new Counted();
+        UnitEngine engine = new UnitEngine(
+                new Rules(7 * DAY, 600_000, 28 * DAY, DAY, "local"),
+                definitions,
+                new EventDecoder(Events::schema),
+                counted);
+        byte[][] states = new byte[units][];
+        CountingPages[] pages = new CountingPages[units];
+        Arrays.setAll(pages, unit -> new CountingPages());
+        long start = System.nanoTime();
+        for (LogRecord record : records) {
+            int unit = (int) record.offset;
+            states[unit] = engine.onRecord(states[unit], pages[unit], record);
+        }
+        double nanos = System.nanoTime() - start;
+        double events = records.size();
+        long bytes = 0;
+        long paged = 0;
+        for (int unit = 0; unit < units; unit++) {
+            bytes += states[unit] == null ? 0 : states[unit].length;
+            paged += pages[unit].pages.values().stream().mapToLong(page -> page.length).sum();
+        }
+        System.out.printf(
+                "  %,.0f events/s, %,.0f ns an event, %.2f rows and %.0f row bytes an event, %,d bytes of state and %,d"
+                        + " on pages a unit, %d refused%n",
+                events / nanos * 1e9,
+                nanos / events,
+                counted.rows / events,
+                counted.bytes / events,
+                bytes / units,
+                paged / units,
+                counted.refused);
     }
 
     private static Definition definition(String experimentId) {

@@ -9,14 +9,9 @@ import static io.livelift.attribution.UnitStory.button;
 import static io.livelift.attribution.UnitStory.mean;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
 import java.math.BigInteger;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -289,15 +284,5 @@ class UnitEngineTest {
         }
         assertEquals(5, story.units().size());
         assertTrue(story.state.length <= 600, () -> story.state.length + " bytes");
-    }
-
-    @Test
-    void a_state_of_another_layout_is_refused_with_the_way_out() {
-        story.state = new byte[] {UnitState.LAYOUT + 1, 0};
-        IllegalStateException refusal =
-                assertThrows(IllegalStateException.class, () -> story.outcome("revenue", 1, BEGINNING));
-        assertEquals(
-                "a unit's state has layout 3, this engine reads 2: start without the old state (livelift rebuild --all)",
-                refusal.getMessage());
     }
 }

@@ -34,16 +34,13 @@ final class UnitStory implements Output {
     final CountingPages pages = new CountingPages();
     byte[] state;
     int rows;
+    int activityRows;
 
     /** A region's, for topics that were mirrored from there. */
     String topicPrefix = "";
 
     private final DefinitionCatalog definitions = new DefinitionCatalog();
-    private final UnitEngine engine = new UnitEngine(
-            RULES,
-            definitions,
-            new EventDecoder(Events::schema),
-            this);
+    private final UnitEngine engine;
     private final Map<String, Long> units = new TreeMap<>();
     private final Map<String, SumDelta> sums = new TreeMap<>();
     private final Map<String, Long> received = new TreeMap<>();
@@ -52,6 +49,14 @@ final class UnitStory implements Output {
     private final Map<String, SumDelta> activityValues = new TreeMap<>();
     private int events;
     private long offset;
+
+    UnitStory() {
+        this(RULES);
+    }
+
+    UnitStory(Rules rules) {
+        engine = new UnitEngine(rules, definitions, new EventDecoder(Events::schema), this);
+    }
 
     // ---- what happens
 
@@ -167,12 +172,14 @@ final class UnitStory implements Output {
             long appendTimeMs) {
         assertTrue(n != 0 || change.length > 0, "a row that changes nothing");
         if (kind.equals("ledger")) {
-            String minute = metricId.substring(metricId.lastIndexOf('.') + 1) + " +" + (cohortMs - BEGINNING) / MINUTE + "min";
+            String topic = metricId.replace("livelift.acme.", "").replace('.', ' ');
+            String minute = topic + " +" + (cohortMs - BEGINNING) / MINUTE + "min";
             received.merge(minute, n, Long::sum);
             ledger.computeIfAbsent(minute, absent -> new SumDelta()).add(change);
             return;
         }
         if (kind.equals("activity")) {
+            activityRows++;
             String minute = String.join(
                     " ",
                     experimentId + "/" + configVersion,
@@ -239,6 +246,14 @@ final class UnitStory implements Output {
             told.put(minute, row + (residue == 0 ? "" : " residue " + residue));
         });
         return told;
+    }
+
+    /** How many records of a topic were received. */
+    int received(String topic) {
+        return received.entrySet().stream()
+                .filter(minute -> minute.getKey().startsWith(topic + " "))
+                .mapToInt(minute -> minute.getValue().intValue())
+                .sum();
     }
 
     /** The activity by place, metric and event-time minute: {@code button/1 A revenue +60min} to {@code 2 of 3500000}. */
