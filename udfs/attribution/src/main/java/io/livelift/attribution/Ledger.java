@@ -20,7 +20,7 @@ final class Ledger {
     private static final String NONE = "";
     private static final long MINUTE_MS = 60_000;
 
-    /** By the column a record leaves (0: none, it is new; else the column plus one), the one it enters, and lateness. */
+    /** By the column a record leaves (0: none, it is new; else its number plus one), the one it enters, and lateness. */
     private static final byte[][] MOVES = moves();
 
     private final Output output;
@@ -38,7 +38,14 @@ final class Ledger {
 
     /** Enters a new record in a column; its event time matters only if it is counted. */
     void received(LogRecord record, int column, long eventTimeMs) {
-        send(record.topic, record.appendTimeMs, 0, column, isLate(record.appendTimeMs, eventTimeMs), 1, record.appendTimeMs);
+        send(
+                record.topic,
+                record.appendTimeMs,
+                0,
+                column,
+                isLate(record.appendTimeMs, eventTimeMs),
+                1,
+                record.appendTimeMs);
     }
 
     /**

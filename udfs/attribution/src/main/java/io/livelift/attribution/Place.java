@@ -6,9 +6,9 @@ import java.util.Arrays;
  * A unit's place in one experiment: its first exposure, its class and its totals. Reused; slices point into the state
  * or the event it was read from.
  *
- * <p>As bytes: length of what follows; experiment; a byte with one bit for crossed, one for bot, three for the variant and
- * three for the config version (7: that number follows less 7); assigned_at, append time, event id, the value of each
- * dimension plus one; the totals. Ordinals are those of the definition.
+ * <p>As bytes: length of what follows; experiment; a byte with one bit for crossed, one for bot, three for the variant
+ * and three for the config version (7: that number follows less 7); assigned_at, append time, event id, the value of
+ * each dimension plus one; the totals. Ordinals are those of the definition.
  */
 final class Place {
     private static final int CROSSED = 1;
@@ -129,8 +129,9 @@ final class Place {
         closesAtMs = endedAtMs == Definition.NEVER
                 ? Long.MAX_VALUE
                 : Math.min(
-                        Math.max(endedAtMs, assignedAtMs + definition.longestWindowMs()),
-                        Long.MAX_VALUE - rules.horizonMs()) + rules.horizonMs();
+                                Math.max(endedAtMs, assignedAtMs + definition.longestWindowMs()),
+                                Long.MAX_VALUE - rules.horizonMs())
+                        + rules.horizonMs();
     }
 
     /** When the place closes; {@link Long#MAX_VALUE} while the experiment goes on. */

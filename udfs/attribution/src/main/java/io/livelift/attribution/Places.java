@@ -5,10 +5,10 @@ package io.livelift.attribution;
  *
  * <p>A place whose first exposure moves is counted anew from the outcomes that are stored, and nothing is missing then:
  * an outcome is dropped only when no assignment of the unit waits and every record still to come is appended more than
- * retention + horizon + future after the outcome. An exposure still to come cannot count it by rule 7. Nor can it move a
- * place that counts it: that place's exposure was appended at most the retention after the outcome, so it happened at
- * most retention + future after it; an exposure still to come happens at most one horizon before it is appended, so
- * more than retention + future after the outcome, and is not the earlier one.
+ * retention + horizon + future after the outcome. An exposure still to come cannot count it by rule 7. Nor can it move
+ * a place that counts it: that place's exposure was appended at most the retention after the outcome, so it happened
+ * at most retention + future after it; an exposure still to come happened at most one horizon before it is appended,
+ * so more than retention + future after the outcome, and is not the earlier one.
  */
 final class Places {
     private final UnitState unit;

@@ -52,7 +52,8 @@ final class ReplayedRows implements Output {
         if (n == 0 && sums.length == 0) {
             throw new IllegalStateException("a row that changes nothing");
         }
-        Key key = new Key(kind, tenantId, experimentId, configVersion, variantId, metricId, segment, cohortMs, unitClass);
+        Key key =
+                new Key(kind, tenantId, experimentId, configVersion, variantId, metricId, segment, cohortMs, unitClass);
         Total total = totals.computeIfAbsent(key, absent -> new Total());
         total.n += n;
         total.sums.add(sums);

@@ -95,8 +95,7 @@ public final class UnitEngine {
         book.catchUp(nowMs);
         unit.load(state, pages, nowMs, nextLookMs(nowMs));
         if (nowMs >= unit.waiting.lookAtMs) {
-            unit.waiting.decide(
-                    tenantId, unitKey, nowMs, rules.horizonMs(), record -> decideWaiting(record, nowMs));
+            unit.waiting.decide(tenantId, unitKey, nowMs, rules.horizonMs(), record -> decideWaiting(record, nowMs));
             unit.reload();
         }
         if (nowMs >= unit.lookAtMs()) {
@@ -194,8 +193,7 @@ public final class UnitEngine {
             return;
         }
         DefinitionCache.Known known = definitions.find(record.tenantId, event.experimentId, event.configVersion);
-        boolean waited = known == null
-                || known.definition.appendTimeMs() + Endings.EFFECT_MS > record.appendTimeMs;
+        boolean waited = known == null || known.definition.appendTimeMs() + Endings.EFFECT_MS > record.appendTimeMs;
         Reason refused = known == null ? null : refusal(known, record);
         if (waited || refused == null) {
             assignment.appendTimeMs = record.appendTimeMs;
@@ -255,8 +253,7 @@ public final class UnitEngine {
             output.rejected(refused, detail(refused), record);
         }
         int column = refused == null ? Ledger.COUNTED : Ledger.column(refused);
-        ledger.moved(
-                record.topic, record.appendTimeMs, event.timeMs, Ledger.WAITING, column, record.appendTimeMs);
+        ledger.moved(record.topic, record.appendTimeMs, event.timeMs, Ledger.WAITING, column, record.appendTimeMs);
         return true;
     }
 
@@ -275,8 +272,8 @@ public final class UnitEngine {
         long idsNeededSinceMs = idsTakenSinceMs(earliestToComeMs);
         boolean waits = !unit.waiting.isEmpty();
         unit.setLookAt(nextLookMs(nowMs));
-        unit.assignments.visit(taken ->
-                taken.appendTimeMs < idsNeededSinceMs ? EventMemory.Verdict.DROP : EventMemory.Verdict.KEEP);
+        unit.assignments.visit(
+                taken -> taken.appendTimeMs < idsNeededSinceMs ? EventMemory.Verdict.DROP : EventMemory.Verdict.KEEP);
         unit.outcomes.visit(stored -> {
             boolean expires = stored.column() == Ledger.WAITING && nowMs >= expiresAtMs(stored);
             if (expires) {

@@ -23,8 +23,7 @@ final class UnitState {
     private static final byte[] NOTHING = new byte[0];
 
     /** The ids of assignments that are taken. */
-    final EventMemory<Entry.OfAssignment> assignments =
-            new EventMemory<>(this, ASSIGNMENTS, new Entry.OfAssignment());
+    final EventMemory<Entry.OfAssignment> assignments = new EventMemory<>(this, ASSIGNMENTS, new Entry.OfAssignment());
 
     /** The outcomes, and with them their ids. */
     final EventMemory<StoredOutcome> outcomes = new EventMemory<>(this, OUTCOMES, new StoredOutcome());

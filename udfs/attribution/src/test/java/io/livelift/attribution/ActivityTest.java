@@ -63,7 +63,8 @@ class ActivityTest {
                 .outcome("revenue", 1, BEGINNING)
                 .assigned("B", BEGINNING + MINUTE)
                 .assigned(bot, BEGINNING + HOUR);
-        assertEquals(Map.of("button/1 A exposure +0min", "1", "button/1 A revenue +0min", "1 of 1000000"), story.activity());
+        assertEquals(
+                Map.of("button/1 A exposure +0min", "1", "button/1 A revenue +0min", "1 of 1000000"), story.activity());
     }
 
     @Test

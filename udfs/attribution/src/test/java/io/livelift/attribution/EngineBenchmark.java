@@ -12,9 +12,9 @@ import org.apache.flink.avro.shaded.org.apache.avro.generic.GenericData;
 /**
  * Events a second of the engine alone, on one thread: decoding, rules and delta rows, without Flink.
  *
- * <p>Arguments: events in all (1,000,000), experiments (5). Measured for units of 20, of 1,000 and of 10,000 events. One
- * event in four is an assignment; every experiment has a mean with cap and covariate, a proportion and a ratio, and
- * one segment dimension.
+ * <p>Arguments: events in all (1,000,000), experiments (5). Measured for units of 20, of 1,000 and of 10,000 events.
+ * One event in four is an assignment; every experiment has a mean with cap and covariate, a proportion and a ratio,
+ * and one segment dimension.
  */
 public final class EngineBenchmark {
     private static final long BEGINNING = 1_760_000_000_000L;
@@ -61,7 +61,9 @@ public final class EngineBenchmark {
         long paged = 0;
         for (int unit = 0; unit < units; unit++) {
             bytes += states[unit] == null ? 0 : states[unit].length;
-            paged += pages[unit].pages.values().stream().mapToLong(page -> page.length).sum();
+            paged += pages[unit].pages.values().stream()
+                    .mapToLong(page -> page.length)
+                    .sum();
         }
         System.out.printf(
                 "  %,.0f events/s, %,.0f ns an event, %.2f rows and %.0f row bytes an event, %,d bytes of state and %,d"

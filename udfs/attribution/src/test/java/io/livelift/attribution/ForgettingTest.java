@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** Rule 9: what is kept for how long, and that nobody can tell. */
@@ -75,7 +76,7 @@ class ForgettingTest {
                 .timePasses(lastMoment + RULES.maxSkewMs());
         assertEquals(1, story.units().size());
         // The earlier exposure was appended too long after the outcome to count it, and the other one had counted it.
-        assertEquals(java.util.Set.of(), story.metricSlots());
+        assertEquals(Set.of(), story.metricSlots());
         assertEquals("1: expired_unmatched 1", story.ledger().get("outcomes +0min"));
     }
 
@@ -96,8 +97,7 @@ class ForgettingTest {
                 .define(UnitStory.button(1, BEGINNING + 8 * DAY + HOUR, 0, mean("revenue")))
                 .timePasses(BEGINNING + 9 * DAY);
         assertEquals(
-                MICROS,
-                other.totals("button/1 A revenue everyone +24h clean").get(0));
+                MICROS, other.totals("button/1 A revenue everyone +24h clean").get(0));
     }
 
     @Test

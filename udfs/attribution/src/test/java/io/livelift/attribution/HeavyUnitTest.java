@@ -148,12 +148,15 @@ class HeavyUnitTest {
         for (int i = 0; i < 2_000; i++) {
             story.outcome("o" + i, "revenue", 1, BEGINNING + i, BEGINNING + i)
                     .assigned("a" + i, "A", BEGINNING + i, BEGINNING + i)
-                    .assigned(Events.assignment(UnitStory.UNIT, "w" + i, "unknown", 1, "A", BEGINNING + i), BEGINNING + i);
+                    .assigned(
+                            Events.assignment(UnitStory.UNIT, "w" + i, "unknown", 1, "A", BEGINNING + i),
+                            BEGINNING + i);
         }
         story.define(ending(2, BEGINNING + HOUR, BEGINNING + HOUR)).timePasses(BEGINNING + 60 * DAY);
         assertNull(story.state);
         assertEquals(Map.of(), story.pages.pages);
-        assertEquals("4001: counted 2001 unknown_definition 2000", story.ledger().get("assignments +0min"));
+        assertEquals(
+                "4001: counted 2001 unknown_definition 2000", story.ledger().get("assignments +0min"));
     }
 
     @Test

@@ -8,13 +8,29 @@ import static io.livelift.attribution.UnitStory.RULES;
 import static io.livelift.attribution.UnitStory.button;
 import static io.livelift.attribution.UnitStory.mean;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 
+import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 
 /** Every record is in exactly one column of its own minute, wherever it moves. */
 class LedgerTest {
     private static final long RETENTION = RULES.retentionMs();
+
+    /** A second experiment that counts revenue. */
+    private static final Definition OTHER = new Definition(
+            "acme",
+            "other",
+            1,
+            HOUR,
+            0,
+            List.of("A"),
+            new TreeMap<>(),
+            List.of(mean("revenue")),
+            Definition.NEVER,
+            BEGINNING - DAY);
 
     private final UnitStory story = new UnitStory();
 
@@ -55,17 +71,7 @@ class LedgerTest {
     @Test
     void an_outcome_that_serves_several_places_and_metrics_is_counted_once() {
         story.defineButton(mean("revenue"), new Metric("r", new Utf8("revenue"), Metric.Kind.RATIO, 1, 0, DAY))
-                .define(new Definition(
-                        "acme",
-                        "other",
-                        1,
-                        HOUR,
-                        0,
-                        java.util.List.of("A"),
-                        new java.util.TreeMap<>(),
-                        java.util.List.of(mean("revenue")),
-                        Definition.NEVER,
-                        BEGINNING - DAY))
+                .define(OTHER)
                 .outcome("revenue", 1, BEGINNING)
                 .assigned("A", BEGINNING)
                 .assigned(Events.assignment(UnitStory.UNIT, "x", "other", 1, "A", BEGINNING), BEGINNING)
@@ -101,7 +107,7 @@ class LedgerTest {
         story.timePasses(BEGINNING + RETENTION + 1);
         assertEquals(Map.of("outcomes +0min", "1: expired_unmatched 1"), story.ledger());
         story.timePasses(BEGINNING + 60 * DAY);
-        assertEquals(null, story.state);
+        assertNull(story.state);
         assertEquals(Map.of("outcomes +0min", "1: expired_unmatched 1"), story.ledger());
     }
 
@@ -122,9 +128,7 @@ class LedgerTest {
     @Test
     void an_outcome_that_its_place_leaves_behind_waits_again_and_then_expires() {
         Metric day = new Metric("revenue", new Utf8("revenue"), Metric.Kind.MEAN, Long.MAX_VALUE, 0, DAY);
-        story.defineButton(day)
-                .assigned("A", BEGINNING + 2 * DAY)
-                .outcome("revenue", 1, BEGINNING + 2 * DAY);
+        story.defineButton(day).assigned("A", BEGINNING + 2 * DAY).outcome("revenue", 1, BEGINNING + 2 * DAY);
         assertEquals("1: counted 1", story.ledger().get("outcomes +2880min"));
         story.assigned("a", "A", BEGINNING, BEGINNING + 2 * DAY + HOUR);
         assertEquals("1: waiting 1", story.ledger().get("outcomes +2880min"));
@@ -138,19 +142,11 @@ class LedgerTest {
     void an_outcome_in_two_places_stays_counted_when_one_leaves_it_behind() {
         Metric day = new Metric("revenue", new Utf8("revenue"), Metric.Kind.MEAN, Long.MAX_VALUE, 0, DAY);
         story.defineButton(day)
-                .define(new Definition(
-                        "acme",
-                        "other",
-                        1,
-                        HOUR,
-                        0,
-                        java.util.List.of("A"),
-                        new java.util.TreeMap<>(),
-                        java.util.List.of(mean("revenue")),
-                        Definition.NEVER,
-                        BEGINNING - DAY))
+                .define(OTHER)
                 .assigned("A", BEGINNING + 2 * DAY)
-                .assigned(Events.assignment(UnitStory.UNIT, "x", "other", 1, "A", BEGINNING + 2 * DAY), BEGINNING + 2 * DAY)
+                .assigned(
+                        Events.assignment(UnitStory.UNIT, "x", "other", 1, "A", BEGINNING + 2 * DAY),
+                        BEGINNING + 2 * DAY)
                 .outcome("revenue", 1, BEGINNING + 2 * DAY)
                 .assigned("a", "A", BEGINNING, BEGINNING + 2 * DAY + HOUR);
         assertEquals("1: counted 1", story.ledger().get("outcomes +2880min"));
@@ -193,7 +189,8 @@ class LedgerTest {
         for (int i = 0; i < metrics.length; i++) {
             assertEquals(
                     (i + 1) * 1_000_000L,
-                    story.totals("button/1 A source-" + i + " everyone +0h clean").get(0));
+                    story.totals("button/1 A source-" + i + " everyone +0h clean")
+                            .get(0));
         }
         assertEquals("21: counted 20 waiting 1", story.ledger().get("outcomes +0min"));
     }

@@ -29,7 +29,7 @@ class StateLayoutTest {
 
     private final UnitStory story = new UnitStory();
 
-    /** If this fails, savepoints of running jobs can no longer be read: the layout needs a new number and a way over. */
+    /** If this fails, savepoints of running jobs cannot be read: the layout needs a new number and a way over. */
     @Test
     void the_bytes_of_layout_2_have_not_changed() throws IOException {
         define();
@@ -97,7 +97,7 @@ class StateLayoutTest {
                 BEGINNING - DAY));
     }
 
-    /** A bit of everything that a state can hold: sources near, far and mirrored, forms of values, pages of each kind. */
+    /** A bit of all that a state can hold: sources near, far and mirrored, forms of values, pages of each kind. */
     private void live() {
         GenericData.Record exposure =
                 Events.assignment(UNIT, "0b9b5c1e-98a4-4e0f-8e4a-0d4f0f6c2a11", "button", 1, "A", BEGINNING);

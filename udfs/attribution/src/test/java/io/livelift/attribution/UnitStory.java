@@ -24,10 +24,10 @@ final class UnitStory implements Output {
     static final Rules RULES = new Rules(7 * DAY, 10 * MINUTE, 28 * DAY, DAY, "local");
     static final String UNIT = "user-1";
 
-    private static final String[] COLUMNS = (
-                    "counted duplicate waiting expired_unmatched unreadable mismatch bad_value from_future too_late"
+    private static final String[] COLUMNS =
+            ("counted duplicate waiting expired_unmatched unreadable mismatch bad_value from_future too_late"
                             + " unknown_definition unknown_variant ended late")
-            .split(" ");
+                    .split(" ");
 
     final List<String> refused = new ArrayList<>();
     final List<LogRecord> refusedRecords = new ArrayList<>();
@@ -256,7 +256,7 @@ final class UnitStory implements Output {
                 .sum();
     }
 
-    /** The activity by place, metric and event-time minute: {@code button/1 A revenue +60min} to {@code 2 of 3500000}. */
+    /** The activity by place, metric and event-time minute: {@code button/1 A revenue +60min} to {@code 2 of 350}. */
     Map<String, String> activity() {
         Map<String, String> told = new TreeMap<>();
         activity.forEach((minute, n) -> {

@@ -50,7 +50,9 @@ class WaitingAssignmentsTest {
                 "livelift.acme.assignments 3 1 " + BEGINNING + " " + UNIT,
                 refused.topic + " " + refused.partition + " " + refused.offset + " " + refused.appendTimeMs + " "
                         + new String(refused.key));
-        assertEquals(Map.of("assignments +0min", "1: unknown_definition 1", "outcomes +0min", "1: waiting 1"), story.ledger());
+        assertEquals(
+                Map.of("assignments +0min", "1: unknown_definition 1", "outcomes +0min", "1: waiting 1"),
+                story.ledger());
     }
 
     @Test
@@ -134,7 +136,8 @@ class WaitingAssignmentsTest {
         }
         assertTrue(story.state.length < 4_000, () -> story.state.length + " bytes of state");
         long bytes = story.pages.bytes;
-        story.assigned("one more", "A", BEGINNING, BEGINNING + waiting).assigned("a5", "A", BEGINNING, BEGINNING + waiting);
+        story.assigned("one more", "A", BEGINNING, BEGINNING + waiting)
+                .assigned("a5", "A", BEGINNING, BEGINNING + waiting);
         assertTrue(story.pages.bytes < bytes + 10_000, () -> story.pages.bytes - bytes + " bytes for two records");
         story.wokenAt(BEGINNING + 10 * SECOND);
         assertEquals(List.of("duplicate"), story.refused);
