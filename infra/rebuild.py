@@ -11,15 +11,16 @@ waits for it again. If today's plan or rules are not those it was begun with, it
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from config.settings import GREATEST_EPOCH, Settings
 from infra.broker import Broker
 from infra.clickhouse import connect, one_line_errors
-from infra.cluster import Cluster, Job
+from infra.cluster import Cluster, ClusterError, Job
 from infra.definitions import read_published
 from infra.lanes import (
     Activation,
@@ -51,6 +52,7 @@ Say = Callable[[str], None]
 """Called with one line for each step."""
 
 LOCK = "rebuild.lock"
+LOOK_EVERY_SECONDS = 5.0
 
 
 class RebuildError(Exception):
@@ -109,7 +111,7 @@ def rebuild(
             lane = _begun(settings, target, client, cluster, say)
         say(f"{lane.name}: counting {target} from the beginning of its topics")
         try:
-            wait_for(settings, Audience.after(lane), timeout_seconds, progress)
+            wait_for(settings, Audience.after(lane), timeout_seconds, _Watching(cluster, lane, progress))
         except NotThereError as error:
             raise NotThereError(
                 f"{error}. {lane.name} goes on counting, not shown to anybody: the same command waits for it"
@@ -119,6 +121,28 @@ def rebuild(
             say(f"{lane.name}: readers see epoch {lane.epoch} of {target}")
             _cancel_superseded(client, cluster, say)
     return lane
+
+
+class _Watching:
+    """Progress that notices when the lane is gone: nobody brings it back when the JobManager has died."""
+
+    def __init__(self, cluster: Cluster, lane: Lane, progress: Progress) -> None:
+        self._cluster = cluster
+        self._lane = lane
+        self._progress = progress
+        self._looked_at = time.monotonic()
+
+    def __call__(self, missing: str) -> None:
+        self._progress(missing)
+        if time.monotonic() < self._looked_at + LOOK_EVERY_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        with suppress(ClusterError):
+            if self._lane.name not in self._cluster.jobs():
+                raise RebuildError(
+                    f"{self._lane.name} is gone (was Flink started anew?) and nothing has changed for readers: "
+                    "say it again"
+                )
 
 
 def next_epoch(
