@@ -140,8 +140,8 @@ class _Watching:
         with suppress(ClusterError):
             if self._lane.name not in self._cluster.jobs():
                 raise RebuildError(
-                    f"{self._lane.name} is gone (was Flink started anew?) and nothing has changed for readers: "
-                    "say it again"
+                    f"{self._lane.name} is gone (was Flink started anew?). "
+                    "Nothing has changed for readers; say it again"
                 )
 
 
