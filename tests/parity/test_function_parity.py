@@ -48,7 +48,7 @@ from udfs.attribution.reference import Attribution
 
 pytestmark = pytest.mark.jvm
 
-HISTORIES = 1_500
+HISTORIES = 2_000
 ORDERS = 4
 
 
