@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from config.settings import Settings
 from infra.bench.contenders import Contender
@@ -46,7 +46,17 @@ class Run(NamedTuple):
         return self.checkpoints[-1].state_bytes if self.checkpoints else None
 
 
-def run(
+def run(settings: Settings, contender: Contender, records: int, **options: Any) -> Run:
+    """As ``run_once``, in a JVM in which nothing has run before.
+
+    Raises:
+        JobError, ClusterError, NoProgressError: It failed, stood still, or was not seen working.
+    """
+    refresh_taskmanager(settings)
+    return run_once(settings, contender, records, **options)
+
+
+def run_once(
     settings: Settings,
     contender: Contender,
     records: int,
@@ -55,7 +65,7 @@ def run(
     recording: Path | None = None,
     at_end: Callable[[Watched], None] = lambda job: None,
 ) -> Run:
-    """Let a contender work in a fresh JVM until it has read nearly all, or its time is over.
+    """Let a contender work until it has read nearly all, or its time is over.
 
     Args:
         records: How many there are.
@@ -66,7 +76,6 @@ def run(
     Raises:
         JobError, ClusterError, NoProgressError: It failed, stood still, or was not seen working.
     """
-    refresh_taskmanager(settings)
     job = submit(settings, contender.module, contender.settings, *contender.arguments)
     try:
         with flight_recorded(settings, recording) if recording else nullcontext():

@@ -9,7 +9,6 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -23,7 +22,7 @@ from infra.bench.flink import Watched
 from infra.bench.loading import Loaded, load
 from infra.bench.own_stack import WITHOUT_JOBS, own_stack
 from infra.bench.periodic_sql import RawEvents
-from infra.bench.running import run
+from infra.bench.running import run_once
 from infra.broker import Broker
 from infra.registry import Registry
 from jobs.wiring.kafka import SLOTS_TOPIC
@@ -153,7 +152,6 @@ WITHOUT_COVARIATES = ("n", "y", "d", "yy", "yd", "dd")
         (contenders.LIVELIFT_ROCKSDB, of_livelift, ALL_SUMS),
         (contenders.FLINK_SQL, of_plain_sql, WITHOUT_COVARIATES),
         (contenders.PYFLINK_DATASTREAM, of_python, ALL_SUMS),
-        (replace(contenders.PYFLINK_DATASTREAM, arguments=("process",)), of_python, ALL_SUMS),
     ],
     ids=lambda each: each.name if isinstance(each, Contender) else "",
 )
@@ -176,7 +174,7 @@ def test_a_contender_is_measured_and_computes_what_it_is_said_to(
                 job.check()
 
     assert loaded.records == SHAPE.events
-    found = run(settings, contender, SHAPE.events, since=0.0, at_end=until_it_agrees)
+    found = run_once(settings, contender, SHAPE.events, since=0.0, at_end=until_it_agrees)
     assert found.measured.records >= 0.98 * SHAPE.events
     assert found.measured.events_per_s > 0
     assert found.measured.cpu_us_per_event > 0
