@@ -113,7 +113,7 @@ def odd_cases(settings: Settings, counts: Counts, tenant_ids: Collection[str]) -
     sent = counts.oddities
     return [
         OddCase("users seen in two variants", sent["crossed"], units["crossed"], "crossed"),
-        OddCase("bots", sent["bots"], units["bot"], "bot"),
+        OddCase("bots, in each of their experiments", sent["bots"], units["bot"], "bot"),
         OddCase("users who were offline", sent["late_units"], ledger.late, "counted, late"),
         OddCase("sent twice", sent["duplicates"], ledger.duplicate, "duplicate"),
         OddCase("too late", sent["too_late"], ledger.too_late, "too_late"),
