@@ -5,6 +5,10 @@ import java.nio.charset.StandardCharsets;
 /**
  * Assignments that wait for their definition, as they were received. What is more than a few kilobytes lies on pages,
  * in the order in which it came; only a look at all that waits reads it.
+ *
+ * <p>A record is looked at 1, 2, 4 and 8 s after it was appended, then with all others of the unit every 10 s, after 6
+ * hours every 5 minutes, and when its horizon has passed. Where very many wait, all looks are those in common: with one
+ * for each record, each reading all, their cost would grow with the square of their number.
  */
 final class WaitingRecords {
     /** Decides a record that waits. */
@@ -14,6 +18,10 @@ final class WaitingRecords {
     }
 
     private static final int MOST_INLINE_BYTES = 2_048;
+
+    /** From so many pages on, which is a thousand records or so, none has looks of its own. */
+    private static final int VERY_MANY_PAGES = 64;
+
     private static final long FIRST_AFTER_MS = 1_000;
     private static final long DOUBLING_UNTIL_MS = 8_000;
     private static final long EVERY_MS = 10_000;
@@ -59,7 +67,7 @@ final class WaitingRecords {
             section.dropOld();
         }
         write(record, section.added);
-        lookAtMs = Math.min(lookAtMs, record.appendTimeMs + FIRST_AFTER_MS);
+        lookAtMs = Math.min(lookAtMs, nextLookMs(record.appendTimeMs, record.appendTimeMs, Long.MAX_VALUE));
         unit.markChanged();
     }
 
@@ -148,24 +156,21 @@ final class WaitingRecords {
         return page << UnitState.KIND_BITS | kind;
     }
 
-    /**
-     * When to look next for the definition of a record: 1, 2, 4 and 8 s after its append time, then every 10 s, after 6
-     * hours every 5 minutes, and when its horizon has passed.
-     *
-     * <p>Depends on the record and on how far time has come only, so between two looks the answer stays the same.
-     */
-    static long nextLookMs(long appendTimeMs, long nowMs, long horizonMs) {
+    /** Depends on the record and on how far time has come only, so between two looks the answer stays the same. */
+    private long nextLookMs(long appendTimeMs, long nowMs, long horizonMs) {
+        boolean hasOwnLooks = nextPage - firstPage < VERY_MANY_PAGES;
         long age = Math.max(0, nowMs - appendTimeMs);
         long next;
-        if (age < DOUBLING_UNTIL_MS) {
+        if (hasOwnLooks && age < DOUBLING_UNTIL_MS) {
             next = FIRST_AFTER_MS;
             while (next <= age) {
                 next *= 2;
             }
+            next += appendTimeMs;
         } else {
             long step = age < SELDOM_AFTER_MS ? EVERY_MS : SELDOM_EVERY_MS;
-            next = (age / step + 1) * step;
+            next = unit.baseMs() + (Math.floorDiv(appendTimeMs + age - unit.baseMs(), step) + 1) * step;
         }
-        return appendTimeMs + Math.min(next, horizonMs + 1);
+        return hasOwnLooks && next - appendTimeMs > horizonMs ? appendTimeMs + horizonMs + 1 : next;
     }
 }

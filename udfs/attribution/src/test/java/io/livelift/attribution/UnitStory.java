@@ -248,11 +248,11 @@ final class UnitStory implements Output {
         return told;
     }
 
-    /** How many records of a topic were received. */
-    int received(String topic) {
-        return received.entrySet().stream()
+    /** How many records of a topic are in a column of the ledger. */
+    int inLedger(String topic, int column) {
+        return ledger.entrySet().stream()
                 .filter(minute -> minute.getKey().startsWith(topic + " "))
-                .mapToInt(minute -> minute.getValue().intValue())
+                .mapToInt(minute -> SumDelta.decode(minute.getValue().toBytes())[column].intValueExact())
                 .sum();
     }
 

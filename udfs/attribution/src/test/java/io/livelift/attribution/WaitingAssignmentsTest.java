@@ -129,6 +129,22 @@ class WaitingAssignmentsTest {
     }
 
     @Test
+    void where_very_many_wait_they_are_looked_at_together() {
+        for (int i = 0; i < 3_000; i++) {
+            story.assigned("a" + i, "A", BEGINNING + i, BEGINNING + i);
+        }
+        assertEquals(
+                BEGINNING + 10 * SECOND, story.wokenAt(BEGINNING + 4 * SECOND).wakeAtMs());
+        story.wokenAt(BEGINNING + HORIZON - SECOND);
+        assertEquals(BEGINNING + HORIZON, story.wakeAtMs());
+        assertEquals(
+                BEGINNING + HORIZON + 300 * SECOND,
+                story.wokenAt(BEGINNING + HORIZON).wakeAtMs());
+        story.wokenAt(BEGINNING + HORIZON + 300 * SECOND);
+        assertEquals(Map.of("assignments +0min", "3000: unknown_definition 3000"), story.ledger());
+    }
+
+    @Test
     void thousands_of_waiting_assignments_leave_the_state_small_and_count_all_the_same() {
         int waiting = 3_000;
         for (int i = 0; i < waiting; i++) {
