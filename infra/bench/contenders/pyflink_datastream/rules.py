@@ -1,10 +1,12 @@
 """The reference's rules for a unit, one event at a time: what does this event change, and where?
 
-Plain lists and dictionaries, because the state is pickled at every event.
+State is made of lists, dictionaries and numbers only: it is written at every event, and ``marshal`` writes
+these several times faster than pickle.
 """
 
 from __future__ import annotations
 
+import marshal
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -46,6 +48,15 @@ class Unit(NamedTuple):
     places: dict[str, list[Any]]
     """By experiment; see ``AT`` and the names below it."""
 
+    @classmethod
+    def of_bytes(cls, stored: bytes | None) -> Unit:
+        """What was known when it was stored; nothing of a new unit."""
+        return cls(*marshal.loads(stored)) if stored else cls({}, {}, [], {})
+
+    def to_bytes(self) -> bytes:
+        """What ``of_bytes`` reads."""
+        return marshal.dumps(tuple(self))
+
 
 AT, EVENT_ID, APPENDED, VERSION, VARIANT, ATTRIBUTES, IS_BOT, VARIANTS, TOTALS = range(9)
 """What a place holds: first exposure, what the class follows from, each metric's totals before the cut."""
@@ -65,10 +76,6 @@ class AttributionRules:
                 self._by_source[key] = defaultdict(list)
                 for index, metric in enumerate(definition.metrics):
                     self._by_source[key][metric.source].append((index, metric))
-
-    def new_unit(self) -> Unit:
-        """A unit of which nothing is known."""
-        return Unit({}, {}, [], {})
 
     def on_assignment(self, unit: Unit, event: Assignment, append_time_ms: int) -> list[Change]:
         """What an assignment changes; the unit remembers it."""

@@ -37,15 +37,16 @@ def moments(totals: Any) -> tuple[int, ...]:
 
 def by_the_contender(records: list[Received], definitions: list[Definition], rules: Any) -> dict[str, Slot]:
     contender = AttributionRules(definitions, rules)
-    units: defaultdict[tuple[str, bytes], Unit] = defaultdict(contender.new_unit)
+    units: dict[tuple[str, bytes], bytes] = {}
     changes: list[Change] = []
     for record in sorted(records, key=lambda record: (record.partition, record.offset)):
         event = record.event
         if event is None or event.tenant_id != record.tenant_id or event.unit_id.encode() != record.key:
             continue  # it is keyed by what it says itself, and knows no topic
-        unit = units[record.tenant_id, record.key]
+        unit = Unit.of_bytes(units.get((record.tenant_id, record.key)))
         react = contender.on_assignment if isinstance(event, Assignment) else contender.on_outcome
         changes += react(unit, event, record.append_time_ms)  # type: ignore[arg-type]
+        units[record.tenant_id, record.key] = unit.to_bytes()
     return summed(changes)
 
 
