@@ -210,12 +210,29 @@ def towards_the_end(history: History, random: Random, end_at: int) -> list[Step]
     return steps + [AdvanceTo(moment) for moment in moments]
 
 
-@many(HISTORIES // 4)
-@given(history=histories())
-def test_when_all_experiments_have_ended_nothing_is_left(engine: Engine, history: History) -> None:
-    random = Random(history.seed)
-    tenants = {each.received.tenant_id for each in history.records}
-    endings = tuple(
+SIZES = pytest.mark.parametrize(("most_events", "count"), [(20, HISTORIES // 4), (300, HISTORIES // 40)])
+
+
+@SIZES
+def test_when_all_experiments_have_ended_nothing_is_left(
+    engine: Engine, most_events: int, count: int
+) -> None:
+    @many(count)
+    @given(history=histories(most_events=most_events))
+    def check(history: History) -> None:
+        random = Random(history.seed)
+        ended = with_an_end(history, random)
+        end_at = far_end_of(ended)
+        result = run(engine, ended, towards_the_end(ended, random, end_at), end_at)
+        assert result.attribution == right(ended, end_at)
+        assert (result.units, result.pages) == (0, 0)
+
+    check()
+
+
+def with_an_end(history: History, random: Random) -> History:
+    """The history with a last version of every experiment, that ends it."""
+    endings = [
         Published(
             a_definition(
                 tenant_id=tenant_id,
@@ -225,36 +242,30 @@ def test_when_all_experiments_have_ended_nothing_is_left(engine: Engine, history
             ),
             history.latest + random.choice((0, SECOND, DAY)),
         )
-        for tenant_id in tenants
+        for tenant_id in sorted({each.received.tenant_id for each in history.records})
         for experiment_id in EXPERIMENTS
-    )
-    ended = replace(
-        history,
-        definitions=tuple(
-            sorted((*history.definitions, *endings), key=lambda published: published.append_time_ms)
-        ),
-    )
-    end_at = far_end_of(ended)
-    result = run(engine, ended, towards_the_end(ended, random, end_at), end_at)
-    assert result.attribution == right(ended, end_at)
-    assert (result.units, result.pages) == (0, 0)
+    ]
+    definitions = sorted((*history.definitions, *endings), key=lambda each: each.append_time_ms)
+    return replace(history, definitions=tuple(definitions))
 
 
-@many(HISTORIES // 4)
-@given(history=histories())
+@SIZES
 def test_while_an_experiment_goes_on_its_places_are_all_that_is_left(
-    engine: Engine, history: History
+    engine: Engine, most_events: int, count: int
 ) -> None:
-    random = Random(history.seed)
-    endless = replace(
-        history,
-        definitions=tuple(replace(each, json=each.json | {"ended_at": None}) for each in history.definitions),
-    )
-    end_at = far_end_of(endless)
-    result = run(engine, endless, towards_the_end(endless, random, end_at), end_at)
-    assert result.attribution == right(endless, end_at)
-    placed = [unit for unit in units_of(endless) if right(unit, end_at).slots]
-    assert (result.units, result.pages) == (len(placed), 0)
+    @many(count)
+    @given(history=histories(most_events=most_events))
+    def check(history: History) -> None:
+        random = Random(history.seed)
+        definitions = (replace(each, json=each.json | {"ended_at": None}) for each in history.definitions)
+        endless = replace(history, definitions=tuple(definitions))
+        end_at = far_end_of(endless)
+        result = run(engine, endless, towards_the_end(endless, random, end_at), end_at)
+        assert result.attribution == right(endless, end_at)
+        placed = [unit for unit in units_of(endless) if right(unit, end_at).slots]
+        assert (result.units, result.pages) == (len(placed), 0)
+
+    check()
 
 
 # ------------------------------------------------------------------------ the comparison must be able to fail
