@@ -19,6 +19,9 @@ public interface DefinitionBook {
      */
     Endings endings(String tenantId, String experimentId);
 
+    /** How many definitions are in the book; more after each that is added, so as long as it stays nothing is new. */
+    int size();
+
     /**
      * Makes sure that every definition appended up to a moment is in the book; what was appended later may be in it.
      * Called for every record, so it must cost next to nothing when there is nothing to do.

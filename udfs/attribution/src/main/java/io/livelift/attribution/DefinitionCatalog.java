@@ -8,6 +8,8 @@ public final class DefinitionCatalog implements DefinitionBook {
     private final Map<String, Definition> definitions = new ConcurrentHashMap<>();
     private final Map<String, Endings> endings = new ConcurrentHashMap<>();
 
+    private volatile int size;
+
     /** Adds a definition, unless there is one of its key already: a later copy has a later append time. */
     public void add(Definition definition) {
         String tenantId = definition.tenantId();
@@ -17,6 +19,7 @@ public final class DefinitionCatalog implements DefinitionBook {
             // The ending first: whoever finds the definition must find what it ended.
             endings(tenantId, experimentId).add(definition);
             definitions.put(key, definition);
+            size = definitions.size();
         }
     }
 
@@ -28,6 +31,11 @@ public final class DefinitionCatalog implements DefinitionBook {
     @Override
     public Endings endings(String tenantId, String experimentId) {
         return endings.computeIfAbsent(tenantId + "/" + experimentId, absent -> new Endings());
+    }
+
+    @Override
+    public int size() {
+        return size;
     }
 
     /** Does nothing: what is not here is not anywhere. */

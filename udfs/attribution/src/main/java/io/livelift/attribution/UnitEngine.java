@@ -95,7 +95,8 @@ public final class UnitEngine {
         book.catchUp(nowMs);
         unit.load(state, pages, nowMs, nextLookMs(nowMs));
         if (nowMs >= unit.waiting.lookAtMs) {
-            unit.waiting.decide(tenantId, unitKey, nowMs, rules.horizonMs(), record -> decideWaiting(record, nowMs));
+            unit.waiting.look(
+                    tenantId, unitKey, nowMs, rules.horizonMs(), book.size(), record -> decideWaiting(record, nowMs));
             unit.reload();
         }
         if (nowMs >= unit.lookAtMs()) {
@@ -202,7 +203,7 @@ public final class UnitEngine {
         if (refused != null) {
             refuse(refused, detail(refused), record);
         } else if (known == null) {
-            unit.waiting.add(record);
+            unit.waiting.add(record, book.size());
             ledger.received(record, Ledger.WAITING, event.timeMs);
         } else {
             places.assign(known, variant, event, record.appendTimeMs);

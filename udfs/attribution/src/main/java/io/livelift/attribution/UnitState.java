@@ -7,10 +7,10 @@ import java.util.Arrays;
  * change sections, {@link #store} it. What was changed can be read only after it was stored.
  *
  * <p>Layout 2: the byte 2; the base time, to which all other times are relative; when to look at the whole next; a byte
- * that says what of the following is there; number and fill of the pages of assignments, of outcomes; next look at
- * what waits, first and next of its pages, length of its section; the lengths of the other sections but the last, of
- * hashes their number; the sections. A page's number is its place among those of its kind, and in the lowest two bits
- * the kind.
+ * that says what of the following is there; number and fill of the pages of assignments, of outcomes; of what waits the
+ * next look, append times of the oldest and newest, definitions seen, first and next page, length of the section; the
+ * lengths of the other sections but the last, of hashes their number; the sections. A page's number is its place among
+ * those of its kind, and in the lowest two bits the kind.
  */
 final class UnitState {
     static final int LAYOUT = 2;
@@ -96,6 +96,9 @@ final class UnitState {
         int waitingLength = 0;
         if ((present & 1 << WAITING) != 0) {
             waiting.lookAtMs = baseMs + reader.signed();
+            waiting.oldestMs = baseMs + reader.signed();
+            waiting.newestMs = baseMs + reader.signed();
+            waiting.definitionsSeen = reader.count();
             waiting.firstPage = reader.count();
             waiting.nextPage = reader.count();
             waitingLength = reader.count();
@@ -163,6 +166,9 @@ final class UnitState {
         writePages(outcomes);
         if (!waiting.isEmpty()) {
             head.signed(waiting.lookAtMs - baseMs);
+            head.signed(waiting.oldestMs - baseMs);
+            head.signed(waiting.newestMs - baseMs);
+            head.unsigned(waiting.definitionsSeen);
             head.unsigned(waiting.firstPage);
             head.unsigned(waiting.nextPage);
             head.unsigned(waiting.section.length());

@@ -6,9 +6,9 @@ import java.nio.charset.StandardCharsets;
  * Assignments that wait for their definition, as they were received. What is more than a few kilobytes lies on pages,
  * in the order in which it came; only a look at all that waits reads it.
  *
- * <p>A record is looked at 1, 2, 4 and 8 s after it was appended, then with all others of the unit every 10 s, after 6
- * hours every 5 minutes, and when its horizon has passed. Where very many wait, all looks are those in common: with one
- * for each record, each reading all, their cost would grow with the square of their number.
+ * <p>They are looked at 1, 2, 4 and 8 s after the newest of them was appended, then every 10 s, after 6 hours every 5
+ * minutes, and when the horizon of the oldest has passed. A look at which no definition is new and no horizon has passed
+ * reads none of them.
  */
 final class WaitingRecords {
     /** Decides a record that waits. */
@@ -19,7 +19,10 @@ final class WaitingRecords {
 
     private static final int MOST_INLINE_BYTES = 2_048;
 
-    /** From so many pages on, which is a thousand records or so, none has looks of its own. */
+    /**
+     * From so many pages on, which is a thousand records or so, they are refused together every 5 minutes: a look for
+     * each, reading all, would cost the square of their number.
+     */
     private static final int VERY_MANY_PAGES = 64;
 
     private static final long FIRST_AFTER_MS = 1_000;
@@ -33,6 +36,15 @@ final class WaitingRecords {
     /** When to look at them next; {@link Long#MAX_VALUE} if there are none. */
     long lookAtMs;
 
+    /** Append time of the oldest. */
+    long oldestMs;
+
+    /** Append time of the newest. */
+    long newestMs;
+
+    /** Size of the book of definitions when all of them were looked for the last time. */
+    int definitionsSeen;
+
     /** Its pages are those from this one on, some of which may be gone… */
     int firstPage;
 
@@ -44,6 +56,8 @@ final class WaitingRecords {
     private final HomeTopics topics = new HomeTopics();
     private final ByteReader reader = new ByteReader();
     private final ByteWriter left = new ByteWriter();
+    private long oldestLeftMs;
+    private long newestLeftMs;
 
     WaitingRecords(UnitState unit, int kind) {
         this.unit = unit;
@@ -52,6 +66,8 @@ final class WaitingRecords {
 
     void startEmpty() {
         lookAtMs = Long.MAX_VALUE;
+        oldestMs = Long.MAX_VALUE;
+        newestMs = Long.MIN_VALUE;
         firstPage = 0;
         nextPage = 0;
     }
@@ -60,28 +76,43 @@ final class WaitingRecords {
         return firstPage == nextPage && section.isEmpty();
     }
 
-    /** Adds a record; at most one before the unit is stored. */
-    void add(LogRecord record) {
+    /** Adds a record, whose definition is not among so many; at most one before the unit is stored. */
+    void add(LogRecord record, int definitions) {
+        if (isEmpty()) {
+            definitionsSeen = definitions;
+        }
         if (section.length() >= MOST_INLINE_BYTES) {
             unit.pages().put(number(nextPage++), section.toArray());
             section.dropOld();
         }
         write(record, section.added);
-        lookAtMs = Math.min(lookAtMs, nextLookMs(record.appendTimeMs, record.appendTimeMs, Long.MAX_VALUE));
+        oldestMs = Math.min(oldestMs, record.appendTimeMs);
+        newestMs = Math.max(newestMs, record.appendTimeMs);
+        lookAtMs = Math.min(lookAtMs, record.appendTimeMs + FIRST_AFTER_MS);
         unit.markChanged();
     }
 
-    /** Offers every record to be decided; the unit may be reloaded meanwhile. */
-    void decide(String tenantId, byte[] unitKey, long nowMs, long horizonMs, Decision decision) {
+    /** Offers every record to be decided, if any can be; the unit may be reloaded meanwhile. */
+    void look(String tenantId, byte[] unitKey, long nowMs, long horizonMs, int definitions, Decision decision) {
+        if (definitions != definitionsSeen || nowMs > oldestMs + horizonMs) {
+            decideAll(tenantId, unitKey, decision);
+            definitionsSeen = definitions;
+        }
+        lookAtMs = isEmpty() ? Long.MAX_VALUE : nextLookMs(nowMs, horizonMs);
+        unit.markChanged();
+    }
+
+    private void decideAll(String tenantId, byte[] unitKey, Decision decision) {
         byte[] inline = section.toArray();
-        long next = Long.MAX_VALUE;
         int first = nextPage;
+        oldestLeftMs = Long.MAX_VALUE;
+        newestLeftMs = Long.MIN_VALUE;
         for (int page = firstPage; page < nextPage; page++) {
             byte[] records = unit.pages().get(number(page));
             if (records == null) {
                 continue;
             }
-            next = Math.min(next, decide(records, tenantId, unitKey, nowMs, horizonMs, decision));
+            decide(records, tenantId, unitKey, decision);
             if (left.length == 0) {
                 unit.pages().remove(number(page));
                 continue;
@@ -91,30 +122,28 @@ final class WaitingRecords {
                 unit.pages().put(number(page), left.toArray());
             }
         }
-        next = Math.min(next, decide(inline, tenantId, unitKey, nowMs, horizonMs, decision));
+        decide(inline, tenantId, unitKey, decision);
         section.dropOld();
         section.added.bytes(left);
         firstPage = first;
-        lookAtMs = next;
+        oldestMs = oldestLeftMs;
+        newestMs = newestLeftMs;
         if (isEmpty()) {
             startEmpty();
         }
-        unit.markChanged();
     }
 
-    /** Leaves those that go on waiting in {@link #left}, and says when to look at them. */
-    private long decide(
-            byte[] records, String tenantId, byte[] unitKey, long nowMs, long horizonMs, Decision decision) {
+    /** Leaves those that go on waiting in {@link #left}. */
+    private void decide(byte[] records, String tenantId, byte[] unitKey, Decision decision) {
         left.clear();
-        long next = Long.MAX_VALUE;
         for (reader.start(records, 0); reader.at < records.length; ) {
             LogRecord record = read(tenantId, unitKey);
             if (!decision.decide(record)) {
                 write(record, left);
-                next = Math.min(next, nextLookMs(record.appendTimeMs, nowMs, horizonMs));
+                oldestLeftMs = Math.min(oldestLeftMs, record.appendTimeMs);
+                newestLeftMs = Math.max(newestLeftMs, record.appendTimeMs);
             }
         }
-        return next;
     }
 
     private LogRecord read(String tenantId, byte[] unitKey) {
@@ -156,21 +185,22 @@ final class WaitingRecords {
         return page << UnitState.KIND_BITS | kind;
     }
 
-    /** Depends on the record and on how far time has come only, so between two looks the answer stays the same. */
-    private long nextLookMs(long appendTimeMs, long nowMs, long horizonMs) {
-        boolean hasOwnLooks = nextPage - firstPage < VERY_MANY_PAGES;
-        long age = Math.max(0, nowMs - appendTimeMs);
+    private long nextLookMs(long nowMs, long horizonMs) {
+        long age = Math.max(0, nowMs - newestMs);
         long next;
-        if (hasOwnLooks && age < DOUBLING_UNTIL_MS) {
+        if (age < DOUBLING_UNTIL_MS) {
             next = FIRST_AFTER_MS;
             while (next <= age) {
                 next *= 2;
             }
-            next += appendTimeMs;
         } else {
             long step = age < SELDOM_AFTER_MS ? EVERY_MS : SELDOM_EVERY_MS;
-            next = unit.baseMs() + (Math.floorDiv(appendTimeMs + age - unit.baseMs(), step) + 1) * step;
+            next = (age / step + 1) * step;
         }
-        return hasOwnLooks && next - appendTimeMs > horizonMs ? appendTimeMs + horizonMs + 1 : next;
+        long tooLateMs = oldestMs + horizonMs + 1;
+        if (nextPage - firstPage >= VERY_MANY_PAGES) {
+            tooLateMs = Math.max(tooLateMs, nowMs + SELDOM_EVERY_MS);
+        }
+        return Math.min(newestMs + next, tooLateMs);
     }
 }

@@ -39,7 +39,11 @@ class StateLayoutTest {
         if (Boolean.getBoolean("golden.write")) {
             Files.write(GOLDEN, lines);
         }
-        assertEquals(Files.readAllLines(GOLDEN), lines);
+        List<String> stored = Files.readAllLines(GOLDEN);
+        assertEquals(stored.size(), lines.size(), "number of pages");
+        for (int i = 0; i < stored.size(); i++) {
+            assertEquals(stored.get(i), lines.get(i));
+        }
     }
 
     @Test

@@ -129,19 +129,30 @@ class WaitingAssignmentsTest {
     }
 
     @Test
-    void where_very_many_wait_they_are_looked_at_together() {
+    void where_very_many_wait_they_are_refused_together() {
         for (int i = 0; i < 3_000; i++) {
             story.assigned("a" + i, "A", BEGINNING + i, BEGINNING + i);
         }
-        assertEquals(
-                BEGINNING + 10 * SECOND, story.wokenAt(BEGINNING + 4 * SECOND).wakeAtMs());
+        long newest = BEGINNING + 2_999;
         story.wokenAt(BEGINNING + HORIZON - SECOND);
-        assertEquals(BEGINNING + HORIZON, story.wakeAtMs());
-        assertEquals(
-                BEGINNING + HORIZON + 300 * SECOND,
-                story.wokenAt(BEGINNING + HORIZON).wakeAtMs());
-        story.wokenAt(BEGINNING + HORIZON + 300 * SECOND);
+        assertEquals(newest + HORIZON, story.wakeAtMs());
+        story.wokenAt(newest + HORIZON);
+        assertEquals(2_999, story.inLedger("assignments", Ledger.column(Reason.UNKNOWN_DEFINITION)));
+        assertEquals(newest + HORIZON + 1, story.wakeAtMs());
+        story.wokenAt(newest + HORIZON + 1);
         assertEquals(Map.of("assignments +0min", "3000: unknown_definition 3000"), story.ledger());
+    }
+
+    @Test
+    void a_look_reads_what_waits_only_if_something_can_be_decided() {
+        for (int i = 0; i < 3_000; i++) {
+            story.assigned("a" + i, "A", BEGINNING + i, BEGINNING + i);
+        }
+        long before = story.pages.bytes;
+        story.timePasses(BEGINNING + HORIZON);
+        assertEquals(before, story.pages.bytes);
+        story.define(button(2, BEGINNING + HORIZON, 0)).wokenAt(story.wakeAtMs());
+        assertTrue(story.pages.bytes > before + 100_000);
     }
 
     @Test

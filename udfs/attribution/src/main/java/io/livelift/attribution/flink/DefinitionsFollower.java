@@ -129,6 +129,11 @@ final class DefinitionsFollower implements DefinitionBook {
         return definitions.endings(tenantId, experimentId);
     }
 
+    @Override
+    public int size() {
+        return definitions.size();
+    }
+
     /**
      * Keeps the book so complete that nothing in effect at a moment of the log is missing. To be called with every append
      * time a task sees; it asks the broker twice a second of the log at most, else it is one comparison.
