@@ -20,7 +20,7 @@ final class Ledger {
     private static final String NONE = "";
     private static final long MINUTE_MS = 60_000;
 
-    /** By the column a record leaves (0: none, it is new; else its number plus one), the one it enters, and lateness. */
+    /** By the column a record leaves (0: none, it is new; else its number plus one), the one it enters, lateness. */
     private static final byte[][] MOVES = moves();
 
     private final Output output;

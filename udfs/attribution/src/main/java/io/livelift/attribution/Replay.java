@@ -37,8 +37,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  *        | {"error": "what failed"}                    and the next case is run as if nothing had happened
  * </pre>
  *
- * <p>Rows that are all zero are absent; {@code cohort_ms} is a minute where it is no cohort. Rows and refusals come in no
- * particular order. Units are told apart by tenant and key.
+ * <p>Rows that are all zero are absent; {@code cohort_ms} is a minute where it is no cohort. Rows and refusals come in
+ * no particular order. Units are told apart by tenant and key.
  */
 public final class Replay {
     private static final ObjectMapper JSON = new ObjectMapper();

@@ -193,6 +193,7 @@ public final class UnitEngine {
             refuse(Reason.DUPLICATE, "", record);
             return;
         }
+        int definitionsKnown = book.size(); // before it is asked: what comes in between must count as new
         DefinitionCache.Known known = definitions.find(record.tenantId, event.experimentId, event.configVersion);
         boolean waited = known == null || known.definition.appendTimeMs() + Endings.EFFECT_MS > record.appendTimeMs;
         Reason refused = known == null ? null : refusal(known, record);
@@ -203,7 +204,7 @@ public final class UnitEngine {
         if (refused != null) {
             refuse(refused, detail(refused), record);
         } else if (known == null) {
-            unit.waiting.add(record, book.size());
+            unit.waiting.add(record, definitionsKnown);
             ledger.received(record, Ledger.WAITING, event.timeMs);
         } else {
             places.assign(known, variant, event, record.appendTimeMs);

@@ -7,8 +7,8 @@ import java.nio.charset.StandardCharsets;
  * in the order in which it came; only a look at all that waits reads it.
  *
  * <p>They are looked at 1, 2, 4 and 8 s after the newest of them was appended, then every 10 s, after 6 hours every 5
- * minutes, and when the horizon of the oldest has passed. A look at which no definition is new and no horizon has passed
- * reads none of them.
+ * minutes, and when the horizon of the oldest has passed. A look at which no definition is new and no horizon has
+ * passed reads none of them.
  */
 final class WaitingRecords {
     /** Decides a record that waits. */
@@ -42,7 +42,7 @@ final class WaitingRecords {
     /** Append time of the newest. */
     long newestMs;
 
-    /** Size of the book of definitions when all of them were looked for the last time. */
+    /** Size of the book of definitions when all of them were last looked for. */
     int definitionsSeen;
 
     /** Its pages are those from this one on, some of which may be gone… */
@@ -76,7 +76,7 @@ final class WaitingRecords {
         return firstPage == nextPage && section.isEmpty();
     }
 
-    /** Adds a record, whose definition is not among so many; at most one before the unit is stored. */
+    /** Adds a record whose definition is not among the first so many; at most one before the unit is stored. */
     void add(LogRecord record, int definitions) {
         if (isEmpty()) {
             definitionsSeen = definitions;
