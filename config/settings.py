@@ -119,10 +119,11 @@ class Local:
     kafka_heap_mb: int = at_least(128, 768)
     registry_heap_mb: int = at_least(64, 256)
     jobmanager_process_mb: int = at_least(800, 1024)
-    taskmanager_process_mb: int = at_least(1024, 3584)
+    taskmanager_process_mb: int = at_least(1024, 3840)
     clickhouse_memory_mb: int = at_least(256, 1024)
-    taskmanager_slots: int = at_least(1, 8)
-    """Two jobs and two more lanes of the attribution job fit, each as wide as ``flink.parallelism``."""
+    taskmanager_slots: int = at_least(1, 10)
+    """Two jobs, two more lanes of the attribution job, and one that replaces them fit, each as wide as
+    ``flink.parallelism``."""
     heartbeat_timeout_ms: int = at_least(1000, 8000)
     """After this long without a sign of life Flink gives a TaskManager up."""
 
