@@ -37,6 +37,8 @@ class Sent(NamedTuple):
     """What a generator did."""
 
     records: int
+    began_at: float
+    """``time.monotonic``, which is one clock for all processes of a machine."""
     seconds: float
     behind_s: float
     """The most it was behind its pace."""
@@ -137,6 +139,7 @@ def send(settings: Settings, shape: Shape, pace: Sequence[Leg]) -> Sent:
                 time.sleep(TICK_S if at < len(chunk) else 0)
     return Sent(
         records=sent,
+        began_at=began,
         seconds=time.monotonic() - began,
         behind_s=behind_s,
         cpu_s=time.process_time(),

@@ -5,7 +5,6 @@ Lost or counted twice would show in two sums over all slots, which the data set 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -67,12 +66,12 @@ def measure(settings: Settings, shape: Shape, pace: Sequence[Leg] = PACE) -> Spi
     define(settings, shape)
     # Event time goes at the spike's pace, so that no event lies in the future.
     sending = replace(shape, events=planned(pace), events_per_second=max(leg.rate for leg in pace))
-    longest_s = sum(leg.seconds for leg in pace)
-    with FreshnessProbe(settings, look_every_s=LOOK_EVERY_S, grace_s=SETTLED_WITHIN_S) as probe:
-        with Generator(settings, sending, pace) as generator:
-            sent = generator.result()
-        began = time.monotonic() - max(sent.seconds, longest_s)
-    probe.result()
+    with (
+        FreshnessProbe(settings, look_every_s=LOOK_EVERY_S, grace_s=SETTLED_WITHIN_S) as probe,
+        Generator(settings, sending, pace) as generator,
+    ):
+        sent = generator.result()
+    missing = probe.result().missing
     wait(settings, SETTLED_WITHIN_S)
     with one_line_errors(settings):
         ((exposures, denominators),) = connect(settings).query(TOTALS, {"probe": PROBE}).result_rows
@@ -80,10 +79,10 @@ def measure(settings: Settings, shape: Shape, pace: Sequence[Leg] = PACE) -> Spi
     return Spike(
         pace=pace,
         sent=sent,
-        ages=[(marker.published_at - began, marker.age_s) for marker in markers],
-        missing=probe.result().missing,
+        ages=[(marker.published_at - sent.began_at, marker.age_s) for marker in markers],
+        missing=missing,
         worst_s=max(marker.age_s for marker in markers),
-        fresh_again_s=fresh_again_s(markers, began + pace[0].seconds + pace[1].seconds),
+        fresh_again_s=fresh_again_s(markers, sent.began_at + pace[0].seconds + pace[1].seconds),
         exposures=int(exposures),
         denominators=int(denominators) // 1_000_000,
     )

@@ -21,7 +21,7 @@ from infra.freshness import Freshness, Marker
 
 SHAPE = Shape(events=1000, users=100)
 LOADED = Loaded(1000, 0.5, Tally(SHAPE))
-SENT = Sent(records=600, seconds=60.0, behind_s=0.1, cpu_s=0.2, exposures=50, denominators=70)
+SENT = Sent(records=600, began_at=0.0, seconds=60.0, behind_s=0.1, cpu_s=0.2, exposures=50, denominators=70)
 
 
 def a_run(events_per_s: float, checkpoints: int = 2) -> Run:
