@@ -16,6 +16,7 @@ from infra.lanes import running_lanes
 from infra.local import status
 from infra.submission import newest_state, submitted_jar
 from infra.upgrade import UpgradeError, upgrade_attribution
+from jobs.attribution.lane import Lane
 from tests.running_stack import RunningStack
 
 pytestmark = pytest.mark.stack
@@ -76,8 +77,12 @@ def with_jar(stack: RunningStack, jar: Path) -> RunningStack:
     return replace(stack, environment={**stack.environment, "LIVELIFT_ATTRIBUTION_JAR": str(jar)})
 
 
-def lane_jobs(stack: RunningStack) -> list[Job]:
-    return list(running_lanes(Cluster(stack.settings)).values())
+def jobs(stack: RunningStack) -> dict[Lane, Job]:
+    return running_lanes(Cluster(stack.settings))
+
+
+def everyones_job(stack: RunningStack) -> Job:
+    return jobs(stack)[stack.everyone]
 
 
 def users(stack: RunningStack, version: int) -> int:
@@ -123,17 +128,18 @@ def broken_jar(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) ->
 def test_a_changed_function_goes_on_with_the_state_of_the_one_before(
     begun: RunningStack, changed_jar: Path
 ) -> None:
-    (before,) = lane_jobs(begun)
+    before = everyones_job(begun)
     upgraded = with_jar(begun, changed_jar).livelift("upgrade", "attribution")
     assert upgraded.returncode == 0, upgraded.stderr
     assert upgraded.stdout == "attribution upgraded\n"
-    (after,) = lane_jobs(begun)
+    after = everyones_job(begun)
     assert (after.name, after.state) == (before.name, "RUNNING")
     assert after.id != before.id
     running = submitted_jar(begun.settings, after.name)
     assert running is not None
     assert running.read_bytes() == changed_jar.read_bytes()
-    steps = [line.partition(": ")[2].split(" file:")[0] for line in upgraded.stderr.splitlines()[1:]]
+    lines = [line.partition(": ") for line in upgraded.stderr.splitlines()]
+    steps = [step.split(" file:")[0] for name, _, step in lines if name == before.name]
     assert steps == [
         "stopping with a savepoint",
         "stopped; from now on livelift up would go on from",
@@ -153,14 +159,14 @@ def test_a_unit_that_waited_counts_when_its_definition_comes_after_the_upgrade(
 def test_a_function_that_cannot_go_on_is_taken_back_and_nothing_is_lost(
     begun: RunningStack, broken_jar: Path
 ) -> None:
-    (before,) = lane_jobs(begun)
+    before = everyones_job(begun)
     sound = submitted_jar(begun.settings, before.name)
     refused = with_jar(begun, broken_jar).livelift("upgrade", "attribution", timeout_s=240)
     assert refused.returncode == 1
     assert f"cannot go on with {broken_jar}" in refused.stderr
     assert "ClassNotFoundException: io.livelift.attribution.EventDecoder" in refused.stderr
     assert "runs again as before and nothing is lost" in refused.stderr
-    (after,) = lane_jobs(begun)
+    after = everyones_job(begun)
     assert after.id != before.id
     assert sound is not None
     assert submitted_jar(begun.settings, after.name) == sound
@@ -171,21 +177,21 @@ def test_a_function_that_cannot_go_on_is_taken_back_and_nothing_is_lost(
 def test_a_changed_plan_is_refused_and_the_job_goes_on_untouched(
     begun: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (before,) = lane_jobs(begun)
+    before = jobs(begun)
     monkeypatch.setattr("infra.upgrade.must_match", lambda _: {"livelift.plan_sha256": "of another plan"})
     said: list[str] = []
     with pytest.raises(UpgradeError, match=r"its plan is another than today's\. .* livelift rebuild --all"):
         upgrade_attribution(begun.settings, said.append)
-    assert (said, lane_jobs(begun)) == ([], [before])
+    assert (said, jobs(begun)) == ([], before)
 
 
 def test_changed_rules_are_refused_by_name(begun: RunningStack) -> None:
-    (before,) = lane_jobs(begun)
+    before = jobs(begun)
     stricter = {**begun.environment, "LIVELIFT_ATTRIBUTION_HORIZON_MS": "3600000"}
     refused = replace(begun, environment=stricter).livelift("upgrade", "attribution")
     assert refused.returncode == 1
     assert "its horizon_ms is 604800000 and would be 3600000" in refused.stderr
-    assert lane_jobs(begun) == [before]
+    assert jobs(begun) == before
 
 
 def test_the_scorecard_is_upgraded_too(begun: RunningStack) -> None:
@@ -197,5 +203,5 @@ def test_the_scorecard_is_upgraded_too(begun: RunningStack) -> None:
 
 
 def test_the_newest_state_is_a_checkpoint_again(begun: RunningStack) -> None:
-    (job,) = lane_jobs(begun)
+    job = everyones_job(begun)
     assert "/chk-" in (newest_state(begun.settings, job.name) or "")
