@@ -54,7 +54,7 @@ def test_a_process_is_alive_until_it_ends(start: Start) -> None:
     child = start(SLEEPER)
     process = ProcessId.of(child.pid)
     assert process.is_alive()
-    assert process.memory_bytes() > 1_000_000
+    eventually(lambda: process.memory_bytes() > 1_000_000, "what was forked becomes the sleeper")
     assert 0 <= process.age_s() < 60
     child.kill()
     eventually(lambda: not process.is_alive(), "a killed process, even unreaped, is not alive")
