@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from config.settings import Settings
-from schemas import avro_text
+from schemas import avro_text, registered_text
 from schemas.events import ParsedSchema, UnreadableError, parsed
 
 ANSWER_WITHIN_SECONDS = 15.0
@@ -35,10 +35,18 @@ class Registry:
         Raises:
             RegistryError: No answer, or the schema is incompatible with the one registered.
         """
-        body = {"schema": avro_text(record), "schemaType": "AVRO"}
+        body = {"schema": registered_text(avro_text(record)), "schemaType": "AVRO"}
         schema_id = int(self._call("POST", f"/subjects/{record}/versions", body)["id"])
         self._call("PUT", f"/config/{record}", {"compatibility": compatibility})
         return schema_id
+
+    def versions(self, record: str) -> list[int]:
+        """The numbers of the versions the record's schema has had.
+
+        Raises:
+            RegistryError: No answer, or no such record.
+        """
+        return [int(number) for number in self._call("GET", f"/subjects/{record}/versions")]
 
     def compatibility(self, record: str) -> str:
         """How the record's schema may change.

@@ -24,6 +24,14 @@ def avro_text(record: str) -> str:
     return (FOLDER / "avro" / f"{record}.avsc").read_text(encoding="utf-8")
 
 
+def registered_text(text: str) -> str:
+    """A schema as the registry is told it: without white space, which is also how Avro for Java writes it.
+
+    Flink registers what it writes by, in that form; told another, the registry would make it another version.
+    """
+    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
+
+
 @cache
 def json_schema(name: str) -> dict[str, Any]:
     """A JSON Schema of ``definitions/``: ``definition``, ``published`` or ``heartbeat``."""

@@ -13,6 +13,7 @@ from infra.cluster import Cluster
 from infra.definitions import TOPIC as DEFINITIONS_TOPIC
 from infra.definitions import to_json
 from infra.producer import EventProducer
+from infra.registry import Registry
 from infra.rejected import read_rejected
 from infra.verification import slots_in_view
 from jobs.attribution.takeover import must_match
@@ -83,6 +84,12 @@ def test_records_no_one_can_read_are_kept_with_reason_place_and_bytes(
     assert {each.record_value for each in refused} == {b"\x00\x00\x00\x00\x63nothing", b"", None}
     eventually(lambda: exposures(stack, tenant) == 1, "the good record behind them", deadline_s=60)
     assert Cluster(stack.settings).jobs()[stack.everyone.name].state == "RUNNING"
+
+
+@pytest.mark.parametrize("record", ["Slot", "Rejected"])
+def test_what_the_job_writes_by_is_the_schema_that_was_registered(stack: RunningStack, record: str) -> None:
+    """Else its sinks register another version at once, one of them is refused, and the task starts again."""
+    assert Registry(stack.settings).versions(record) == [1]
 
 
 def test_the_running_job_tells_what_another_must_share_to_take_over_its_state(stack: RunningStack) -> None:
