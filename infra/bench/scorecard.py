@@ -7,15 +7,16 @@ alone.
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement, count, product
 from typing import TYPE_CHECKING, NamedTuple
 
 from config.settings import Settings
 from infra.bench.answer import Answer, aim
-from infra.bench.flink import Watched, cpu_s, process_of, submit
+from infra.bench.flink import JobError, Watched, cpu_s, process_of, submit
 from infra.bench.loading import BatchProducer
 from infra.clickhouse import connect, one_line_errors
 from infra.definitions import Limits, draft_of, publish
@@ -36,7 +37,8 @@ STEPS = 8
 HOUR_MS = 3_600_000
 EMISSION_BITS = 52
 """Of a version, below the rebuild epoch: microseconds, as both jobs write it."""
-LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 5
+ALL_WITHIN_S = 300
 ANSWERED = re.compile(r".*scorecard\.numRecordsIn")
 
 LAGS = """
@@ -54,14 +56,14 @@ class Load(NamedTuple):
 
     experiments: int = 1000
     metrics: int = 10
-    seconds: int = 120
-    warm_up_s: int = 40
+    seconds: int = 90
+    """After all experiments have results and the warm-up."""
+    warm_up_s: int = 30
 
 
 class Lag(NamedTuple):
     """Seconds between the newest sums and those that results show, over all experiments."""
 
-    at_s: float
     experiments: int
     median_s: float
     worst_s: float
@@ -215,24 +217,32 @@ def _watched(
     client = connect(settings)
     processes = {part: process_of(settings, part) for part in ("taskmanager", "clickhouse")}
     lags: list[Lag] = []
-    looked_at = 0.0
     used: dict[str, float] = {}
     answers = began = behind_s = 0.0
+    has_all_at = math.inf
     with BatchProducer(settings) as producer:
         for unit_class in UNIT_CLASSES:
             producer.send_records(SLOTS_TOPIC, slots.rows(0, unit_class))
         start = time.monotonic()
-        for second in range(1, load.seconds + 1):
+        for second in count(1):
             time.sleep(max(0.0, start + second - time.monotonic()))
             behind_s = max(behind_s, time.monotonic() - start - second)
             producer.send_records(SLOTS_TOPIC, slots.rows(second))
-            if second == load.warm_up_s:
+            if second % LOOK_EVERY_S:
+                continue
+            job.check()
+            lag = _lag(settings, client)
+            if not used and lag.experiments == load.experiments:
+                has_all_at = min(has_all_at, second)
+            if used:
+                lags.append(lag)
+            elif second >= has_all_at + load.warm_up_s:
                 used = {part: cpu_s(process) for part, process in processes.items()}
-                answers, began = answered(), time.monotonic()
-            if used and time.monotonic() - looked_at >= LOOK_EVERY_S:
-                looked_at = time.monotonic()
-                lags.append(_lag(settings, client, looked_at - began))
-        job.check()
+                answers, began, behind_s = answered(), time.monotonic(), 0.0
+            elif second > ALL_WITHIN_S:
+                raise JobError(f"{lag.experiments} of {load.experiments} have results after {second} s")
+            if used and time.monotonic() - began >= load.seconds:
+                break
     with one_line_errors(settings):
         ((comparisons,),) = client.query(COMPARISONS).result_rows
     return Kept(
@@ -246,12 +256,12 @@ def _watched(
     )
 
 
-def _lag(settings: Settings, client: Client, at_s: float) -> Lag:
+def _lag(settings: Settings, client: Client) -> Lag:
     with one_line_errors(settings):
         ((experiments, median_s, worst_s),) = client.query(
             LAGS, {"now_ms": int(time.time() * 1000)}
         ).result_rows
-    return Lag(at_s, int(experiments), float(median_s), float(worst_s))
+    return Lag(int(experiments), float(median_s), float(worst_s))
 
 
 def _experiments(load: Load) -> Iterator[tuple[str, str]]:

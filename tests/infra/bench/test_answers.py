@@ -126,7 +126,7 @@ def test_growth_covers_all_sizes_that_are_promised() -> None:
 
 
 def kept(*medians: float) -> scorecard.Kept:
-    lags = [scorecard.Lag(float(at), 1000, median, median + 1) for at, median in enumerate(medians)]
+    lags = [scorecard.Lag(1000, median, median + 1) for median in medians]
     return scorecard.Kept(scorecard.Load(), lags, 10.0, 10_000.0, 40.0, {"taskmanager": 12.0}, 0.0)
 
 
