@@ -138,7 +138,8 @@ class FreshnessProbe:
                 producer.send(
                     Assignment(
                         tenant_id=TENANT,
-                        unit_id=f"unit-{number}",
+                        # Of this probe alone: another's units have sent events of these ids before.
+                        unit_id=f"{self._experiment_id}-{number}",
                         event_id=f"marker-{number}",
                         experiment_id=self._experiment_id,
                         variant_id=VARIANTS[number % 2],
