@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -17,6 +17,17 @@ from udfs.attribution.reference import Assignment, Outcome
 DELIVERED_WITHIN_MS = 60_000
 
 
+def producing(settings: Settings) -> dict[str, Any]:
+    """How every producer of ours writes: in order, each record once, to the partition Java's would choose."""
+    return client_settings(settings) | {
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "compression.type": "lz4",
+        "linger.ms": 20,
+        "delivery.timeout.ms": DELIVERED_WITHIN_MS,
+    }
+
+
 class Delivery:
     """A producer; leaving its ``with`` block waits until every record is delivered or given up.
 
@@ -26,16 +37,7 @@ class Delivery:
 
     def __init__(self, settings: Settings) -> None:
         self._address = settings.kafka.bootstrap
-        self._producer = Producer(
-            client_settings(settings)
-            | {
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "compression.type": "lz4",
-                "linger.ms": 20,
-                "delivery.timeout.ms": DELIVERED_WITHIN_MS,
-            }
-        )
+        self._producer = Producer(producing(settings))
         self.delivered = 0
         self.failed = 0
         self.first_failure = ""

@@ -10,8 +10,9 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from config.settings import Settings
 from infra.bench.dataset import Batch, DataSet, Encoder, Shape, Tally, definitions
-from infra.broker import BrokerError, client_settings
+from infra.broker import BrokerError
 from infra.definitions import Limits, draft_of, publish
+from infra.producer import producing
 from infra.strict_yaml import Document
 from infra.topics import register_schemas
 from udfs.attribution.reference import EFFECT_MS
@@ -45,12 +46,8 @@ class BatchProducer:
     def __init__(self, settings: Settings) -> None:
         self._failure = ""
         self._producer = Producer(
-            client_settings(settings)
+            producing(settings)
             | {
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "compression.type": "lz4",
-                "linger.ms": 20,
                 "queue.buffering.max.messages": QUEUED_RECORDS,
                 "queue.buffering.max.kbytes": 1 << 20,
                 "delivery.timeout.ms": DELIVERED_WITHIN_MS,
