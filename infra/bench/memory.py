@@ -19,8 +19,8 @@ from infra.bench.running import watch
 SHAPE = Shape(
     events=20 * 200_000, users=200_000, is_enrolled=True, assignments=0.0, duplicates=0.0, disorder=0.0
 )
-UNITS_VERTEX = "ProcessTableFunction"
-"""In the name of the vertex that keeps the units."""
+UNITS_VERTEX = "attribute "
+"""How the name of the vertex that keeps the units begins."""
 AIM_BYTES = 600
 
 
@@ -62,7 +62,7 @@ def measure(
 def _state(settings: Settings, contender: Contender, job: Watched, empty: int, users: int) -> State:
     job.await_checkpoint()
     by_vertex = job.state_by_vertex()
-    units = sum(size for name, size in by_vertex.items() if UNITS_VERTEX in name)
+    units = sum(size for name, size in by_vertex.items() if name.startswith(UNITS_VERTEX))
     heap = live_heap_bytes(settings) - empty if contender is LIVELIFT_HASHMAP else None
     return State(
         contender,

@@ -120,7 +120,7 @@ class TaskManager(_FlinkProcess):
             f"-Xmx{heap}m",
             f"-XX:MaxDirectMemorySize={direct}m",
             f"-XX:MaxMetaspaceSize={METASPACE_MB}m",
-            "-XX:+UseG1GC",
+            "-XX:+UseParallelGC",
         ]
 
 

@@ -40,8 +40,9 @@ def plan_sha256() -> str:
 def layout_sha256(plan: str) -> str:
     """A hash of what the state's layout hangs on; equal for plans that differ in figures of settings only.
 
-    Left out are the texts for people, how long a mini-batch and an idle partition are waited for, and how
-    long state is kept; that it is kept for a limited time at all is in the layout.
+    Left out are the texts for people, how long a mini-batch waits, and how long state is kept; that it is
+    kept for a limited time at all is in the layout. What the plan's source keeps is not in the plan: the
+    units' bytes bear their own layout (``UnitState.java``).
     """
     content = json.loads(plan)
     for node in content["nodes"]:
@@ -52,7 +53,5 @@ def layout_sha256(plan: str) -> str:
 def _without_figures(node: dict[str, Any]) -> None:
     node.pop("description")
     node.get("miniBatchInterval", {}).pop("interval", None)
-    for ability in node.get("scanTableSource", {}).get("abilities", []):
-        ability.get("watermarkParams", {}).pop("sourceIdleTimeout", None)
     for state in node.get("state", []):
         state["ttl"] = state["ttl"] != NO_TTL

@@ -42,6 +42,11 @@ SLOT_VALUE = (
 )
 """Slots and counts have one key and one value: what they count is in the kind."""
 
+REFUSED = """refused ROW<
+            reason STRING, detail STRING, topic STRING, `partition` INT, `offset` BIGINT,
+            append_time BIGINT, record_key BYTES, record_value BYTES>"""
+"""Of a delta of kind ``rejected``; absent in the others."""
+
 
 def received_topics(tenant_id: str = "") -> str:
     """The pattern of a tenant's topics, or of everyone's, and of the heartbeat, which moves time while they
@@ -49,36 +54,28 @@ def received_topics(tenant_id: str = "") -> str:
     return rf"(livelift\.{tenant_id or ANY_TENANT}\.(assignments|outcomes))|(livelift-internal\.heartbeat)"
 
 
-def received(settings: Settings, *, group: str, topics: str) -> str:
-    """``received``: the raw records from the beginning, of topics yet to come too.
+def deltas(settings: Settings, *, group: str, topics: str) -> str:
+    """``deltas``: what the records of topics change, from their beginning, of topics yet to come too.
 
-    Time is append time. A partition without records for ``idle_timeout_ms`` does not hold it back.
+    The table's connector is our own (``DeltasSource.java``). Time is append time; a partition without records
+    for ``idle_timeout_ms`` does not hold it back.
 
     Args:
         group: Consumer group that shows how far the job has come.
         topics: Pattern of the topics' names.
     """
-    columns = """
-        unit_key BYTES,
-        record_value BYTES,
-        topic STRING NOT NULL METADATA VIRTUAL,
-        `partition` INT NOT NULL METADATA VIRTUAL,
-        `offset` BIGINT NOT NULL METADATA VIRTUAL,
-        append_time TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
-        WATERMARK FOR append_time AS append_time"""
+    keys = [f"{name} {kind} NOT NULL" for name, kind in SLOT_KEY]
+    counted = ["n BIGINT NOT NULL", "sums BYTES NOT NULL", "counted_at BIGINT NOT NULL", REFUSED]
     options = {
-        "connector": "kafka",
+        "connector": "livelift-deltas",
+        "bootstrap": settings.kafka.bootstrap,
         "topic-pattern": topics,
-        "scan.topic-partition-discovery.interval": "5 s",
-        "scan.startup.mode": "earliest-offset",
-        "scan.watermark.idle-timeout": f"{settings.attribution.idle_timeout_ms} ms",
-        "properties.group.id": group,
-        "key.format": "raw",
-        "key.fields": "unit_key",
-        "value.format": "raw",
-        "value.fields-include": "EXCEPT_KEY",
+        "heartbeat-topic": HEARTBEAT_TOPIC,
+        "group": group,
+        "idle-timeout": f"{settings.attribution.idle_timeout_ms} ms",
+        "flush-every": f"{settings.attribution.mini_batch_ms} ms",
     }
-    return table("received", columns, _kafka(settings) | options)
+    return table("deltas", ", ".join(keys + counted), options)
 
 
 def slots_written(settings: Settings) -> str:

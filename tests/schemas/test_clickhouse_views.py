@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -427,3 +427,28 @@ def test_a_sample_ratio_is_its_newest_version(client: Client) -> None:
         ("excluded", ["control", "treatment"], [50, 60], 0.34, None),
         ("included", ["control", "treatment"], [7, 8], None, None),
     ]
+
+
+def covered(client: Client, task: int, at: datetime, told_at_s: int, region: str = "local") -> None:
+    row = {"tenant_id": "", "kind": "coverage", "region": region, "metric_id": str(task), "as_of": at}
+    insert(client, "slot_rows", [SLOT | row | {"version": told_at_s * 1_000_000}])
+
+
+def coverage(client: Client) -> dict[str, datetime]:
+    rows = client.query("SELECT region, watermark FROM coverage").result_rows
+    return {region: watermark.replace(tzinfo=UTC) for region, watermark in rows}
+
+
+def test_a_region_is_covered_as_far_as_the_last_of_its_tasks_has_come(client: Client) -> None:
+    later = BEGINNING + timedelta(seconds=5)
+    covered(client, 0, later, 100)
+    covered(client, 1, BEGINNING, 101)
+    covered(client, 0, later, 100, region="eu")
+    assert coverage(client) == {"local": BEGINNING, "eu": later}
+
+
+def test_a_task_that_is_no_more_does_not_hold_coverage_back(client: Client) -> None:
+    later = BEGINNING + timedelta(seconds=90)
+    covered(client, 1, BEGINNING, 100)
+    covered(client, 0, later, 190)
+    assert coverage(client) == {"local": later}

@@ -34,12 +34,14 @@ LEDGER = """tenant_id epoch topic minute received counted duplicate waiting expi
     late residue as_of updates version"""
 ACTIVITY = """tenant_id epoch minute experiment_id config_version variant_id metric_id region
     exposures outcomes sum_value value_micros as_of updates version"""
+COVERAGE = "region watermark lag_s"
 CONTRACT = {
     "slots": SLOTS,
     "results": RESULTS,
     "sample_ratio": SAMPLE_RATIO,
     "ledger": LEDGER,
     "activity": ACTIVITY,
+    "coverage": COVERAGE,
 }
 ROWS = ("slot_rows", "result_rows", "sample_ratio_rows", "ledger_rows", "activity_rows")
 

@@ -70,48 +70,32 @@ def test_figures_of_settings_leave_the_layout_as_it_is(settings: Settings, plan:
     assert layout_sha256(found) == plan_sha256()
 
 
-def test_changes_are_added_up_before_they_travel(plan: dict[str, Any]) -> None:
-    local = nodes_of(plan, "local-group-aggregate")
-    total = nodes_of(plan, "global-group-aggregate")
-    assert [node["aggCalls"][1]["name"] for node in (*local, *total)] == 4 * ["sums"]
+def test_sums_are_aggregated_once_for_they_come_added_up(plan: dict[str, Any]) -> None:
+    assert nodes_of(plan, "local-group-aggregate") == []
+    assert [node["aggCalls"][1]["name"] for node in nodes_of(plan, "group-aggregate")] == 2 * ["sums"]
 
 
-def test_one_function_with_one_state_feeds_all_sinks(plan: dict[str, Any]) -> None:
-    (function,) = nodes_of(plan, "process-table-function")
-    assert function["uid"] == "attribution-by-unit"
-    readers = [edge["target"] for edge in plan["edges"] if edge["source"] == function["id"]]
+def test_one_source_with_one_state_feeds_all_sinks(plan: dict[str, Any]) -> None:
+    (source,) = nodes_of(plan, "table-source-scan")
+    (assigner,) = nodes_of(plan, "mini-batch-assigner")
+    assert [edge["target"] for edge in plan["edges"] if edge["source"] == source["id"]] == [assigner["id"]]
+    readers = [edge["target"] for edge in plan["edges"] if edge["source"] == assigner["id"]]
     assert len(readers) == len(nodes_of(plan, "sink")) == 3
 
 
-def test_mini_batches_follow_append_time_and_idle_partitions_do_not_hold_it(
-    settings: Settings, plan: dict[str, Any]
-) -> None:
+def test_mini_batches_go_by_the_clock(settings: Settings, plan: dict[str, Any]) -> None:
     (assigner,) = nodes_of(plan, "mini-batch-assigner")
-    (source,) = nodes_of(plan, "table-source-scan")
     assert assigner["miniBatchInterval"] == {
-        "interval": settings.attribution.mini_batch_ms,
-        "mode": "RowTime",
+        "interval": settings.attribution.mini_batch_ms // 5,
+        "mode": "ProcTime",
     }
-    (watermark,) = (
-        ability
-        for ability in source["scanTableSource"]["abilities"]
-        if ability["type"] == "WatermarkPushDown"
-    )
-    assert watermark["watermarkParams"]["sourceIdleTimeout"] == settings.attribution.idle_timeout_ms
 
 
 def test_only_the_sums_of_counts_expire_and_only_when_nothing_can_change_them(plan: dict[str, Any]) -> None:
     assert [sink["dynamicTableSink"]["table"]["identifier"] for sink in nodes_of(plan, "sink")] == [
         f"`default_catalog`.`default_database`.`{name}`" for name in ("slots", "counts", "rejected")
     ]
-    slots, counts = ([state["ttl"] for state in node["state"]] for node in nodes_of(plan, "global-group"))
+    slots, counts = ([state["ttl"] for state in node["state"]] for node in nodes_of(plan, "group-aggregate"))
     assert (slots, counts) == (["0 ms"], ["60 d"])
-    others = [node for node in plan["nodes"] if "global-group-aggregate" not in node["type"]]
+    others = [node for node in plan["nodes"] if "group-aggregate" not in node["type"]]
     assert [state for node in others for state in node.get("state", [])] == []
-
-
-def test_the_heartbeat_moves_time_and_goes_no_further(plan: dict[str, Any]) -> None:
-    (source,) = nodes_of(plan, "table-source-scan")
-    assigner, filtered = plan["nodes"][1], plan["nodes"][2]
-    assert [edge["target"] for edge in plan["edges"] if edge["source"] == source["id"]] == [assigner["id"]]
-    assert "topic <> 'livelift-internal.heartbeat'" in filtered["description"]

@@ -106,10 +106,8 @@ public final class SumDelta {
         }
         int present = presentSums(sums);
         int at = 2;
-        for (int sum = 0; sum < SUMS; sum++) {
-            if ((present & 1 << sum) == 0) {
-                continue;
-            }
+        for (int left = present; left != 0; left &= left - 1) {
+            int sum = Integer.numberOfTrailingZeros(left);
             int length = lengthAt(sums, at++);
             long low = word(sums, at, length, 0);
             long middle = length > 8 ? word(sums, at, length, 8) : low >> 63;

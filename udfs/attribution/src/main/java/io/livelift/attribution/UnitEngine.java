@@ -40,6 +40,7 @@ public final class UnitEngine {
     /** The variant of the assignment that was last found good. */
     private int variant;
 
+    private long wokenAtMs = Long.MAX_VALUE;
     private long wakeAtMs = Long.MAX_VALUE;
 
     /**
@@ -73,8 +74,13 @@ public final class UnitEngine {
      *     definition that the unit was counted under is no longer in the book
      */
     public byte[] onRecord(byte[] state, Pages pages, LogRecord record) {
+        return onRecord(state, lengthOf(state), pages, record);
+    }
+
+    /** The same for a state that is the first {@code length} bytes of an array. */
+    public byte[] onRecord(byte[] state, int length, Pages pages, LogRecord record) {
         book.catchUp(record.appendTimeMs - Endings.EFFECT_MS);
-        unit.load(state, pages, record.appendTimeMs, nextLookMs(record.appendTimeMs));
+        load(state, length, pages, record.appendTimeMs);
         if (passesChecks(record)) {
             if (record.kind == EventKind.OUTCOME) {
                 takeOutcome(record);
@@ -92,8 +98,13 @@ public final class UnitEngine {
      * @return and fails as {@link #onRecord}
      */
     public byte[] onTimer(byte[] state, Pages pages, String tenantId, byte[] unitKey, long nowMs) {
+        return onTimer(state, lengthOf(state), pages, tenantId, unitKey, nowMs);
+    }
+
+    /** The same for a state that is the first {@code length} bytes of an array. */
+    public byte[] onTimer(byte[] state, int length, Pages pages, String tenantId, byte[] unitKey, long nowMs) {
         book.catchUp(nowMs);
-        unit.load(state, pages, nowMs, nextLookMs(nowMs));
+        load(state, length, pages, nowMs);
         if (nowMs >= unit.waiting.lookAtMs) {
             unit.waiting.look(
                     tenantId, unitKey, nowMs, rules.horizonMs(), book.size(), record -> decideWaiting(record, nowMs));
@@ -112,6 +123,20 @@ public final class UnitEngine {
      */
     public long wakeAtMs() {
         return wakeAtMs;
+    }
+
+    /** After either call: what {@link #wakeAtMs} was for the state that came in. */
+    public long wokenAtMs() {
+        return wokenAtMs;
+    }
+
+    private static int lengthOf(byte[] state) {
+        return state == null ? 0 : state.length;
+    }
+
+    private void load(byte[] state, int length, Pages pages, long nowMs) {
+        unit.load(state, length, pages, nowMs, nextLookMs(nowMs));
+        wokenAtMs = state == null ? Long.MAX_VALUE : Math.min(unit.lookAtMs(), unit.waiting.lookAtMs);
     }
 
     private byte[] finish() {

@@ -58,11 +58,12 @@ final class UnitState {
     /**
      * Opens a state; null is that of a unit never seen.
      *
+     * @param length how many bytes of the array are the state's
      * @param newBaseMs the base time of a new state
      * @param newLookAtMs the first look at a new state
      * @throws IllegalStateException if the layout is not known or the lengths are wrong
      */
-    void load(byte[] state, Pages itsPages, long newBaseMs, long newLookAtMs) {
+    void load(byte[] state, int length, Pages itsPages, long newBaseMs, long newLookAtMs) {
         loaded = state;
         pages = itsPages;
         changed = false;
@@ -76,15 +77,15 @@ final class UnitState {
                 section.load(NOTHING, 0, 0);
             }
         } else {
-            read(state);
+            read(state, length);
         }
         assignments.loaded();
         outcomes.loaded();
     }
 
-    private void read(byte[] state) {
-        if (state.length == 0 || state[0] != LAYOUT) {
-            throw new IllegalStateException("a unit's state has layout " + (state.length == 0 ? "none" : state[0])
+    private void read(byte[] state, int length) {
+        if (length == 0 || state[0] != LAYOUT) {
+            throw new IllegalStateException("a unit's state has layout " + (length == 0 ? "none" : state[0])
                     + ", this engine reads " + LAYOUT + ": start without the old state (livelift rebuild --all)");
         }
         reader.start(state, 1);
@@ -113,13 +114,13 @@ final class UnitState {
         waiting.section.to = waitingLength;
         int at = reader.at;
         for (Section section : sections) {
-            int end = section == outcomes.entries ? state.length : at + section.to;
+            int end = section == outcomes.entries ? length : at + section.to;
             section.load(state, at, end);
             at = end;
         }
-        if (outcomes.entries.from > state.length) {
+        if (outcomes.entries.from > length) {
             throw new IllegalStateException(
-                    "a unit's state of " + state.length + " bytes should have " + outcomes.entries.from + " or more");
+                    "a unit's state of " + length + " bytes should have " + outcomes.entries.from + " or more");
         }
     }
 
@@ -190,7 +191,8 @@ final class UnitState {
     /** Stores what was changed and opens it again, so that it can be read. */
     void reload() {
         if (changed) {
-            load(store(), pages, baseMs, lookAtMs);
+            byte[] state = store();
+            load(state, state == null ? 0 : state.length, pages, baseMs, lookAtMs);
             changed = true; // against what the caller has
         }
     }

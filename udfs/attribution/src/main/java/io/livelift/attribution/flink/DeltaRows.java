@@ -1,36 +1,61 @@
 package io.livelift.attribution.flink;
 
 import io.livelift.attribution.LogRecord;
-import io.livelift.attribution.Output;
 import io.livelift.attribution.Reason;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.function.Consumer;
+import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.data.GenericRowData;
-import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.logical.RowType;
 
 /**
- * Gives everything the rules put out one row type: counted changes, and refused records as kind {@code rejected} with
- * {@code refused} filled in and every key column empty. In a job for one experiment it passes on what names the
- * experiment and nothing else, so neither ledger nor refused records.
+ * The one row type of everything the rules put out: counted changes, and refused records as kind {@code rejected} with
+ * {@code refused} filled in and every key column but the tenant empty.
  *
  * <p>The row type enters the state of the aggregate behind it: a new counter is a new kind, never a new column.
  */
-final class DeltaRows implements Output {
-    static final String TYPE = "ROW<kind STRING NOT NULL, epoch INT NOT NULL, experiment_id STRING NOT NULL,"
-            + " config_version INT NOT NULL, variant_id STRING NOT NULL, metric_id STRING NOT NULL, segment STRING NOT NULL,"
-            + " cohort BIGINT NOT NULL, unit_class STRING NOT NULL, region STRING NOT NULL,"
-            + " n BIGINT NOT NULL, sums BYTES NOT NULL, counted_at BIGINT NOT NULL,"
-            + " refused ROW<reason STRING, detail STRING, topic STRING, `partition` INT, `offset` BIGINT,"
-            + " append_time BIGINT, record_key BYTES, record_value BYTES>>";
+final class DeltaRows {
+    /** The columns, in this order. {@code jobs/wiring/kafka.py} declares the same. */
+    static final DataType TYPE = DataTypes.ROW(
+                    field("kind", DataTypes.STRING().notNull()),
+                    field("epoch", DataTypes.INT().notNull()),
+                    field("tenant_id", DataTypes.STRING().notNull()),
+                    field("experiment_id", DataTypes.STRING().notNull()),
+                    field("config_version", DataTypes.INT().notNull()),
+                    field("variant_id", DataTypes.STRING().notNull()),
+                    field("metric_id", DataTypes.STRING().notNull()),
+                    field("segment", DataTypes.STRING().notNull()),
+                    field("cohort", DataTypes.BIGINT().notNull()),
+                    field("unit_class", DataTypes.STRING().notNull()),
+                    field("region", DataTypes.STRING().notNull()),
+                    field("n", DataTypes.BIGINT().notNull()),
+                    field("sums", DataTypes.BYTES().notNull()),
+                    field("counted_at", DataTypes.BIGINT().notNull()),
+                    field(
+                            "refused",
+                            DataTypes.ROW(
+                                    field("reason", DataTypes.STRING()),
+                                    field("detail", DataTypes.STRING()),
+                                    field("topic", DataTypes.STRING()),
+                                    field("partition", DataTypes.INT()),
+                                    field("offset", DataTypes.BIGINT()),
+                                    field("append_time", DataTypes.BIGINT()),
+                                    field("record_key", DataTypes.BYTES()),
+                                    field("record_value", DataTypes.BYTES()))))
+            .notNull();
+
+    static final RowType LOGICAL = (RowType) TYPE.getLogicalType();
+
+    private static final int N = 11;
+    private static final int SUMS = 12;
+    private static final int COUNTED_AT = 13;
 
     /** Longer values are cut, or the row would not fit a Kafka message and one record would stop the job. */
     static final int MOST_REFUSED_BYTES = 900_000;
 
-    private static final StringData REJECTED = StringData.fromString("rejected");
-    private static final StringData EMPTY = StringData.fromString("");
     private static final byte[] NO_SUMS = {};
 
     /** Ids come from definitions and are few; the limit is for a producer who makes an experiment for each request. */
@@ -38,40 +63,29 @@ final class DeltaRows implements Output {
 
     private final StringData region;
     private final int epoch;
-    private final String onlyExperimentId;
-    private final Consumer<RowData> collector;
     private final Map<String, StringData> texts = new HashMap<>();
 
-    /**
-     * @param epoch in the key of every row
-     * @param onlyExperimentId empty for all experiments
-     */
-    DeltaRows(String region, int epoch, String onlyExperimentId, Consumer<RowData> collector) {
+    /** @param epoch in the key of every row */
+    DeltaRows(String region, int epoch) {
         this.region = StringData.fromString(region);
         this.epoch = epoch;
-        this.onlyExperimentId = onlyExperimentId;
-        this.collector = collector;
     }
 
-    @Override
-    public void delta(
+    /** A row that counts nothing yet. */
+    GenericRowData keyed(
             String kind,
+            String tenantId,
             String experimentId,
             int configVersion,
             String variantId,
             String metricId,
             String segment,
             long cohortMs,
-            String unitClass,
-            long n,
-            byte[] sums,
-            long appendTimeMs) {
-        if (!onlyExperimentId.isEmpty() && !onlyExperimentId.equals(experimentId)) {
-            return;
-        }
-        collector.accept(GenericRowData.of(
+            String unitClass) {
+        return GenericRowData.of(
                 text(kind),
                 epoch,
+                text(tenantId),
                 text(experimentId),
                 configVersion,
                 text(variantId),
@@ -80,47 +94,45 @@ final class DeltaRows implements Output {
                 cohortMs,
                 text(unitClass),
                 region,
-                n,
-                sums,
-                appendTimeMs,
-                null));
+                0L,
+                NO_SUMS,
+                0L,
+                null);
     }
 
-    @Override
-    public void rejected(Reason reason, String detail, LogRecord record) {
-        if (!onlyExperimentId.isEmpty()) {
-            return;
-        }
+    static void count(GenericRowData row, long n, byte[] sums, long countedAtMs) {
+        row.setField(N, n);
+        row.setField(SUMS, sums);
+        row.setField(COUNTED_AT, countedAtMs);
+    }
+
+    GenericRowData coverage(int task, long watermark) {
+        GenericRowData row = keyed("coverage", "", "", 0, "", String.valueOf(task), "", 0, "");
+        count(row, 0, NO_SUMS, watermark);
+        return row;
+    }
+
+    GenericRowData rejected(Reason reason, String detail, LogRecord record) {
         byte[] value = record.value;
         String told = detail;
         if (value != null && value.length > MOST_REFUSED_BYTES) {
             value = Arrays.copyOf(value, MOST_REFUSED_BYTES);
             told = detail + " (the first " + MOST_REFUSED_BYTES + " of " + record.value.length + " bytes are kept)";
         }
-        GenericRowData refused = GenericRowData.of(
-                StringData.fromString(reason.wireName()),
-                StringData.fromString(told),
-                StringData.fromString(record.topic),
-                record.partition,
-                record.offset,
-                record.appendTimeMs,
-                record.key,
-                value);
-        collector.accept(GenericRowData.of(
-                REJECTED,
-                epoch,
-                EMPTY,
-                0,
-                EMPTY,
-                EMPTY,
-                EMPTY,
-                0L,
-                EMPTY,
-                region,
-                0L,
-                NO_SUMS,
-                record.appendTimeMs,
-                refused));
+        GenericRowData row = keyed("rejected", record.tenantId, "", 0, "", "", "", 0, "");
+        row.setField(COUNTED_AT, record.appendTimeMs);
+        row.setField(
+                COUNTED_AT + 1,
+                GenericRowData.of(
+                        StringData.fromString(reason.wireName()),
+                        StringData.fromString(told),
+                        StringData.fromString(record.topic),
+                        record.partition,
+                        record.offset,
+                        record.appendTimeMs,
+                        record.key,
+                        value));
+        return row;
     }
 
     /** The text in Flink's form, encoded once for each id instead of once for each row. */
@@ -134,5 +146,9 @@ final class DeltaRows implements Output {
             texts.put(text, encoded);
         }
         return encoded;
+    }
+
+    private static DataTypes.Field field(String name, DataType type) {
+        return DataTypes.FIELD(name, type);
     }
 }

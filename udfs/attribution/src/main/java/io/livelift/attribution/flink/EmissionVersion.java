@@ -27,7 +27,7 @@ public final class EmissionVersion extends ScalarFunction {
 
     @Override
     public void open(FunctionContext context) {
-        start(JobParameters.of(context).epoch(), Clock.systemUTC());
+        start(JobParameters.of(name -> context.getJobParameter(name, null)).epoch(), Clock.systemUTC());
     }
 
     void start(long epoch, Clock clock) {

@@ -1,13 +1,14 @@
 package io.livelift.attribution.flink;
 
 import io.livelift.attribution.Rules;
-import org.apache.flink.table.functions.FunctionContext;
+import java.util.function.UnaryOperator;
 
 /**
- * What the functions are told about where they run and by which settings. It comes as job parameters and not as
- * arguments in SQL, so that the compiled plan is the same in every environment and lane.
+ * What the job is told about where it runs and by which settings. It comes as job parameters and not as arguments in
+ * SQL, so that the compiled plan is the same in every environment and lane.
  *
  * @param epoch the rebuild epoch of everything the job writes
+ * @param tenantId the tenant whose topics alone are read; empty for everyone
  * @param experimentId the experiment that alone is written; empty for all
  * @param rejectedPercentLimit a tenant's share of refused records above which it is reported
  */
@@ -16,38 +17,43 @@ record JobParameters(
         String definitionsTopic,
         String registryUrl,
         int epoch,
+        String tenantId,
         String experimentId,
         int rejectedPercentLimit,
         Rules rules) {
     static final String PREFIX = "livelift.";
 
-    /** @throws IllegalStateException naming the parameter that is missing or is no number */
-    static JobParameters of(FunctionContext context) {
+    /**
+     * @param parameters gives null for one that was not set
+     * @throws IllegalStateException naming the parameter that is missing or is no number
+     */
+    static JobParameters of(UnaryOperator<String> parameters) {
         return new JobParameters(
-                text(context, "bootstrap"),
-                text(context, "definitions_topic"),
-                text(context, "registry_url"),
-                (int) number(context, "epoch"),
-                text(context, "experiment"),
-                (int) number(context, "rejected_percent_limit"),
+                text(parameters, "bootstrap"),
+                text(parameters, "definitions_topic"),
+                text(parameters, "registry_url"),
+                (int) number(parameters, "epoch"),
+                text(parameters, "tenant"),
+                text(parameters, "experiment"),
+                (int) number(parameters, "rejected_percent_limit"),
                 new Rules(
-                        number(context, "horizon_ms"),
-                        number(context, "future_ms"),
-                        number(context, "retention_ms"),
-                        number(context, "max_skew_ms"),
-                        text(context, "region")));
+                        number(parameters, "horizon_ms"),
+                        number(parameters, "future_ms"),
+                        number(parameters, "retention_ms"),
+                        number(parameters, "max_skew_ms"),
+                        text(parameters, "region")));
     }
 
-    private static String text(FunctionContext context, String name) {
-        String text = context.getJobParameter(PREFIX + name, null);
+    private static String text(UnaryOperator<String> parameters, String name) {
+        String text = parameters.apply(PREFIX + name);
         if (text == null) {
             throw new IllegalStateException("job parameter " + PREFIX + name + " is missing");
         }
         return text;
     }
 
-    private static long number(FunctionContext context, String name) {
-        String text = text(context, name);
+    private static long number(UnaryOperator<String> parameters, String name) {
+        String text = text(parameters, name);
         try {
             return Long.parseLong(text);
         } catch (NumberFormatException e) {

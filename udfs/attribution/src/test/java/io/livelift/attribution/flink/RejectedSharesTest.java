@@ -22,7 +22,7 @@ class RejectedSharesTest {
     private final List<RowData> rows = new ArrayList<>();
     private long nanos;
     private final RejectedShares shares =
-            new RejectedShares(gauges, 5, new DeltaRows("local", 0, "", rows::add), () -> nanos);
+            new RejectedShares(gauges, 5, new PendingSums(new DeltaRows("local", 0), "", rows::add), () -> nanos);
 
     @Test
     void theShareIsThatOfRefusedRecordsAmongThoseReceived() {

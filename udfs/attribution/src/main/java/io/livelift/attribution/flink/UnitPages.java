@@ -1,22 +1,21 @@
 package io.livelift.attribution.flink;
 
 import io.livelift.attribution.Pages;
-import org.apache.flink.table.api.dataview.MapView;
+import org.apache.flink.api.common.state.MapState;
 
 /** The pages of the unit at hand, in Flink's state: nothing is read or written but the page that is asked for. */
-final class StatePages implements Pages {
-    private MapView<Integer, byte[]> view;
+final class UnitPages implements Pages {
+    private final MapState<Integer, byte[]> pages;
 
-    /** The pages of the unit that Flink has set the view to. */
-    StatePages of(MapView<Integer, byte[]> view) {
-        this.view = view;
-        return this;
+    /** @param pages those of Flink's current key */
+    UnitPages(MapState<Integer, byte[]> pages) {
+        this.pages = pages;
     }
 
     @Override
     public byte[] get(int page) {
         try {
-            return view.get(page);
+            return pages.get(page);
         } catch (Exception e) {
             throw unavailable(page, e);
         }
@@ -25,7 +24,7 @@ final class StatePages implements Pages {
     @Override
     public void put(int page, byte[] bytes) {
         try {
-            view.put(page, bytes);
+            pages.put(page, bytes);
         } catch (Exception e) {
             throw unavailable(page, e);
         }
@@ -34,7 +33,7 @@ final class StatePages implements Pages {
     @Override
     public void remove(int page) {
         try {
-            view.remove(page);
+            pages.remove(page);
         } catch (Exception e) {
             throw unavailable(page, e);
         }

@@ -1,0 +1,231 @@
+package io.livelift.attribution.flink;
+
+import io.livelift.attribution.Endings;
+import io.livelift.attribution.EventDecoder;
+import io.livelift.attribution.LogRecord;
+import io.livelift.attribution.Reason;
+import io.livelift.attribution.UnitEngine;
+import java.util.function.LongConsumer;
+import org.apache.flink.api.common.state.MapState;
+import org.apache.flink.api.common.state.MapStateDescriptor;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeutils.base.IntSerializer;
+import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.InternalTimer;
+import org.apache.flink.streaming.api.operators.InternalTimerService;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.operators.Triggerable;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.table.data.RowData;
+
+/**
+ * The records of each unit in, changes of sums and refused records out, as rows of {@link DeltaRows}. The rules are
+ * {@link UnitEngine}'s; this is where Flink keeps a unit's memory and its alarm clock, and where changes are added up
+ * before they travel.
+ *
+ * <p>Per unit it keeps the engine's bytes, one timer, and the pages in which a heavy user's memory continues. A timer is
+ * set again only when the unit must be woken earlier than it said before. All three go together, when the engine has
+ * nothing left to keep.
+ *
+ * <p>Sums leave every {@code flushMs} and before every checkpoint, so a change is either in a checkpoint's downstream
+ * or its record will be read again. No function of SQL could do that: none is told of a checkpoint.
+ *
+ * <p>A unit's clock is {@link Endings#EFFECT_MS} behind the watermark: what is decided at a moment may depend on
+ * definitions appended up to that moment, and by then the broker has shown them.
+ *
+ * <p>Once a second it says how far time has come, as a row of kind {@code coverage}: {@code metric_id} is the task's
+ * number, {@code counted_at} its watermark.
+ *
+ * <p>It fails, and Flink starts it again, when the registry or the broker of the definitions stay away; a record alone
+ * never makes it fail.
+ */
+final class AttributeOperator extends AbstractStreamOperator<RowData>
+        implements OneInputStreamOperator<Received, RowData>, Triggerable<UnitKey, VoidNamespace> {
+    private static final long serialVersionUID = 1;
+    private static final long COVERAGE_EVERY_MS = 1000;
+
+    /** Where a record is so far behind, sums wait for others a fourth of that, up to the most. */
+    private static final long MOST_FLUSH_MS = 2000;
+
+    /** About 200 MB a task, with a state backend that needs it. */
+    private static final int MOST_KEPT = 200_000;
+
+    private final Surroundings.Finder surroundings;
+    private final long flushMs;
+
+    private transient UnitEngine engine;
+    private transient LongConsumer definitions;
+    private transient RejectedShares shares;
+    private transient PendingSums sums;
+    private transient boolean tellsCoverage;
+    private transient long coverageToldMs;
+    private transient LogRecord record;
+    private transient StreamRecord<RowData> row;
+    private transient Units units;
+    private transient MapState<Integer, byte[]> pages;
+    private transient UnitPages unitPages;
+    private transient InternalTimerService<VoidNamespace> timers;
+
+    AttributeOperator(Surroundings.Finder surroundings, long flushMs) {
+        this.surroundings = surroundings;
+        this.flushMs = flushMs;
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        JobParameters parameters = JobParameters.of(getRuntimeContext().getGlobalJobParameters()::get);
+        Surroundings found = surroundings.find(parameters);
+        definitions = found.definitionsUpTo();
+        record = new LogRecord();
+        row = new StreamRecord<>(null);
+        sums = new PendingSums(
+                new DeltaRows(parameters.rules().region(), parameters.epoch()),
+                parameters.experimentId(),
+                each -> output.collect(row.replace(each)));
+        shares = new RejectedShares(
+                getMetricGroup(), parameters.rejectedPercentLimit(), sums, System::nanoTime);
+        engine = new UnitEngine(parameters.rules(), found.definitions(), new EventDecoder(found.schemas()), shares);
+        tellsCoverage = parameters.tenantId().isEmpty();
+
+        units = Units.in(
+                getRuntimeContext().getState(new ValueStateDescriptor<>("unit", new UnitMemory.Serializer())),
+                getKeyedStateBackend(),
+                MOST_KEPT);
+        pages = getRuntimeContext()
+                .getMapState(new MapStateDescriptor<>(
+                        "pages", IntSerializer.INSTANCE, BytePrimitiveArraySerializer.INSTANCE));
+        unitPages = new UnitPages(pages);
+        timers = getInternalTimerService("wake", VoidNamespaceSerializer.INSTANCE, this);
+        flushLater(0);
+    }
+
+    @Override
+    public void processElement(StreamRecord<Received> element) throws Exception {
+        Received received = element.getValue();
+        TenantTopic topic = received.topic();
+        record.tenantId = topic.tenantId();
+        record.kind = topic.kind();
+        record.key = received.key();
+        record.value = received.value();
+        record.topic = topic.name();
+        record.partition = received.partition();
+        record.offset = received.offset();
+        record.appendTimeMs = received.appendTimeMs();
+        if (topic.kind() == null) {
+            shares.rejected(Reason.MISMATCH, "the topic is no tenant's", record);
+            return;
+        }
+        definitions.accept(record.appendTimeMs);
+        shares.received(record.tenantId, record.appendTimeMs);
+        sums.of(record.tenantId);
+        UnitMemory unit = units.get();
+        byte[] before = unit == null ? null : unit.bytes();
+        byte[] after = engine.onRecord(before, unit == null ? 0 : unit.length(), unitPages, record);
+        if (after != before) {
+            keep(unit, after, engine.wokenAtMs());
+        }
+        flushIfFull();
+    }
+
+    @Override
+    public void onEventTime(InternalTimer<UnitKey, VoidNamespace> timer) throws Exception {
+        long watermark = timers.currentWatermark();
+        definitions.accept(watermark);
+        String tenantId = timer.getKey().tenantId();
+        sums.of(tenantId);
+        UnitMemory unit = units.get();
+        if (unit == null) {
+            return;
+        }
+        byte[] before = unit.bytes();
+        byte[] after = engine.onTimer(
+                before, unit.length(), unitPages, tenantId, timer.getKey().key(), watermark - Endings.EFFECT_MS);
+        if (after == before) {
+            setTimer(Long.MAX_VALUE);
+        } else {
+            keep(unit, after, Long.MAX_VALUE);
+        }
+        flushIfFull();
+    }
+
+    /** @param timerIsSetTo the moment the unit's timer will wake it at; never, if there is none */
+    private void keep(UnitMemory before, byte[] after, long timerIsSetTo) throws Exception {
+        units.put(before, after);
+        if (after == null) {
+            clearTimer(timerIsSetTo);
+            pages.clear();
+        } else {
+            setTimer(timerIsSetTo);
+        }
+    }
+
+    private void setTimer(long isSetTo) {
+        long wakeAtMs = engine.wakeAtMs();
+        if (wakeAtMs < isSetTo) {
+            clearTimer(isSetTo);
+            timers.registerEventTimeTimer(VoidNamespace.INSTANCE, wakeAtMs + Endings.EFFECT_MS);
+        }
+    }
+
+    private void clearTimer(long wakeAtMs) {
+        if (wakeAtMs != Long.MAX_VALUE) {
+            timers.deleteEventTimeTimer(VoidNamespace.INSTANCE, wakeAtMs + Endings.EFFECT_MS);
+        }
+    }
+
+    @Override
+    public void onProcessingTime(InternalTimer<UnitKey, VoidNamespace> timer) {
+        throw new IllegalStateException("no unit has a timer by the clock");
+    }
+
+    // ---- when sums leave
+
+    /**
+     * At a round moment, so that the changes of all tasks meet at the next aggregate. Nobody waits for what is late
+     * already: while the task is behind, more of a key goes into a row.
+     */
+    private void flushLater(long behindMs) {
+        long waitMs = Math.max(flushMs, Math.min(MOST_FLUSH_MS, behindMs / 4));
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        getProcessingTimeService().registerTimer(now - now % flushMs + waitMs, this::flushAndGoOn);
+    }
+
+    private void flushAndGoOn(long now) {
+        if (tellsCoverage && now >= coverageToldMs + COVERAGE_EVERY_MS && timers.currentWatermark() > 0) {
+            coverageToldMs = now;
+            sums.coverage(getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(), timers.currentWatermark());
+        }
+        long behindMs = sums.isEmpty() ? 0 : now - record.appendTimeMs;
+        sums.flush();
+        flushLater(behindMs);
+    }
+
+    private void flushIfFull() {
+        if (sums.isFull()) {
+            sums.flush();
+        }
+    }
+
+    @Override
+    public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+        sums.flush();
+        super.prepareSnapshotPreBarrier(checkpointId);
+    }
+
+    @Override
+    public void snapshotState(StateSnapshotContext context) throws Exception {
+        units.write();
+        super.snapshotState(context);
+    }
+
+    @Override
+    public void finish() throws Exception {
+        sums.flush();
+        super.finish();
+    }
+}

@@ -1,0 +1,61 @@
+package io.livelift.attribution.flink;
+
+import java.time.Duration;
+import java.util.Set;
+import java.util.regex.Pattern;
+import org.apache.flink.configuration.ConfigOption;
+import org.apache.flink.configuration.ConfigOptions;
+import org.apache.flink.configuration.ReadableConfig;
+import org.apache.flink.table.api.ValidationException;
+import org.apache.flink.table.connector.source.DynamicTableSource;
+import org.apache.flink.table.factories.DynamicTableSourceFactory;
+import org.apache.flink.table.factories.FactoryUtil;
+
+/** {@code 'connector' = 'livelift-deltas'}: a table of deltas; its options are described at {@link DeltasSource}. */
+public final class DeltasFactory implements DynamicTableSourceFactory {
+    private static final ConfigOption<String> BOOTSTRAP = text("bootstrap");
+    private static final ConfigOption<String> TOPIC_PATTERN = text("topic-pattern");
+    private static final ConfigOption<String> HEARTBEAT_TOPIC = text("heartbeat-topic");
+    private static final ConfigOption<String> GROUP = text("group");
+    private static final ConfigOption<Duration> IDLE_TIMEOUT =
+            ConfigOptions.key("idle-timeout").durationType().noDefaultValue();
+    private static final ConfigOption<Duration> FLUSH_EVERY =
+            ConfigOptions.key("flush-every").durationType().noDefaultValue();
+
+    @Override
+    public String factoryIdentifier() {
+        return "livelift-deltas";
+    }
+
+    @Override
+    public Set<ConfigOption<?>> requiredOptions() {
+        return Set.of(BOOTSTRAP, TOPIC_PATTERN, HEARTBEAT_TOPIC, GROUP, IDLE_TIMEOUT, FLUSH_EVERY);
+    }
+
+    @Override
+    public Set<ConfigOption<?>> optionalOptions() {
+        return Set.of();
+    }
+
+    @Override
+    public DynamicTableSource createDynamicTableSource(Context context) {
+        FactoryUtil.TableFactoryHelper helper = FactoryUtil.createTableFactoryHelper(this, context);
+        helper.validate();
+        if (!context.getPhysicalRowDataType().getLogicalType().equals(DeltaRows.LOGICAL)) {
+            throw new ValidationException("table " + context.getObjectIdentifier() + " has the columns "
+                    + context.getPhysicalRowDataType() + ", its connector " + DeltaRows.TYPE);
+        }
+        ReadableConfig options = helper.getOptions();
+        return new DeltasSource(
+                options.get(BOOTSTRAP),
+                Pattern.compile(options.get(TOPIC_PATTERN)),
+                options.get(HEARTBEAT_TOPIC),
+                options.get(GROUP),
+                options.get(IDLE_TIMEOUT),
+                options.get(FLUSH_EVERY));
+    }
+
+    private static ConfigOption<String> text(String name) {
+        return ConfigOptions.key(name).stringType().noDefaultValue();
+    }
+}

@@ -1,0 +1,223 @@
+package io.livelift.attribution.flink;
+
+import static io.livelift.attribution.flink.OperatorStory.BEGINNING;
+import static io.livelift.attribution.flink.OperatorStory.SECOND;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.livelift.attribution.DefinitionCatalog;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.stream.Stream;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.StateBackend;
+import org.apache.flink.runtime.state.hashmap.HashMapStateBackend;
+import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
+import org.apache.flink.table.data.RowData;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What the operator promises, with each state backend. */
+class AttributeOperatorTest {
+    private static final long LONG_AFTERWARDS = BEGINNING + 600 * SECOND;
+    private static final String ENDED = "\"ended_at\": " + (BEGINNING + 30 * SECOND) + ", ";
+
+    static Stream<StateBackend> backends() {
+        return Stream.of(new HashMapStateBackend(), new EmbeddedRocksDBStateBackend());
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void changesOfAKeyLeaveTogetherAfterAWhile(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define("");
+            for (int unit = 0; unit < 100; unit++) {
+                story.assign("user-" + unit, BEGINNING);
+            }
+            assertEquals(List.of(), story.rows("slot"));
+            story.flush();
+            assertEquals(1, story.rows("slot").size());
+            assertEquals(100, story.exposures());
+            assertEquals(1, story.rows("ledger").size());
+            story.flush();
+            assertEquals(1, story.rows("slot").size());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aCheckpointTakesNothingWithItThatHasNotLeft(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define("");
+            story.assign("user-1", BEGINNING);
+            story.checkpoint(1);
+            assertEquals(1, story.exposures());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatIsRestoredGoesOnWhereTheCheckpointWas(StateBackend backend) throws Exception {
+        DefinitionCatalog definitions;
+        OperatorSubtaskState checkpoint;
+        try (OperatorStory story = new OperatorStory(backend)) {
+            definitions = story.definitions;
+            story.define(ENDED);
+            story.assign("user-1", BEGINNING);
+            for (int i = 1; i < 500; i++) {
+                story.outcome("user-1", BEGINNING + i);
+            }
+            checkpoint = story.checkpoint(1);
+            story.outcome("user-1", BEGINNING + 600);
+        }
+        try (OperatorStory restored = new OperatorStory(backend, "", definitions, checkpoint)) {
+            assertEquals(1, restored.timers());
+            restored.assign("user-1", BEGINNING); // an id of its own: the exposure is known, nothing changes
+            restored.flush();
+            assertEquals(0, restored.exposures());
+            restored.watermark(LONG_AFTERWARDS);
+            restored.checkpoint(2);
+            assertEquals(0, restored.timers());
+            assertEquals(0, restored.stateEntries());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aUnitHasOneTimer(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define("");
+            story.assign("user-1", BEGINNING);
+            for (int i = 1; i < 100; i++) {
+                story.outcome("user-1", BEGINNING + i * SECOND / 10);
+                assertEquals(1, story.timers());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void anAssignmentThatWaitsIsCountedWhenATimerFindsItsDefinition(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.assign("user-1", BEGINNING);
+            story.define("");
+            story.flush();
+            assertEquals(0, story.exposures());
+            story.watermark(BEGINNING + 10 * SECOND);
+            story.flush();
+            assertEquals(1, story.exposures());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aUnitsClockIsASecondBehindTheWatermarkSoThatNoDefinitionIsMissed(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.assign("user-1", BEGINNING);
+            story.watermark(BEGINNING + 11 * SECOND);
+            assertEquals(List.of(), story.refused());
+            story.watermark(BEGINNING + 11 * SECOND + 1);
+            assertEquals(List.of("unknown_definition"), story.refused());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whoeverReadsTheDefinitionsIsToldEveryTimeThatIsSeen(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.assign("user-1", BEGINNING);
+            assertEquals(BEGINNING, story.seenUpTo);
+            story.watermark(BEGINNING + 4 * SECOND);
+            assertEquals(BEGINNING + 4 * SECOND, story.seenUpTo);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aUnitThatMayStillChangeIsKeptHoweverLongItIsSilent(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define("");
+            story.assign("user-1", BEGINNING);
+            story.watermark(LONG_AFTERWARDS);
+            story.checkpoint(1);
+            assertEquals(1, story.timers());
+            assertEquals(1, story.stateEntries());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void ofAUnitWhoseExperimentEndedLongAgoNothingIsLeft(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define(ENDED);
+            story.assign("user-1", BEGINNING);
+            for (int i = 1; i < 2000; i++) {
+                story.outcome("user-1", BEGINNING + i);
+            }
+            story.checkpoint(1);
+            assertTrue(story.stateEntries() > 1, "a heavy user has pages");
+            story.watermark(LONG_AFTERWARDS);
+            story.checkpoint(2);
+            assertEquals(0, story.timers());
+            assertEquals(0, story.stateEntries());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void ofAUnitThatWasNeverExposedNothingIsLeft(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.outcome("user-1", BEGINNING);
+            story.watermark(LONG_AFTERWARDS);
+            story.checkpoint(1);
+            assertEquals(0, story.timers());
+            assertEquals(0, story.stateEntries());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void recordsWithoutUnitOrMeaningAreRefusedAndLeaveNothing(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.receive("livelift.acme.outcomes", "user-1", "nonsense".getBytes(StandardCharsets.UTF_8), BEGINNING);
+            story.receive("livelift.acme.outcomes", null, null, BEGINNING);
+            story.receive("livelift-internal.slots", "user-1", new byte[0], BEGINNING);
+            assertEquals(List.of("unreadable", "unreadable", "mismatch"), story.refused());
+            story.checkpoint(1);
+            assertEquals(0, story.timers());
+            assertEquals(0, story.stateEntries());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void itTellsHowFarTimeHasCome(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.flush();
+            assertEquals(List.of(), story.rows("coverage"));
+            story.watermark(BEGINNING + SECOND);
+            story.flush();
+            story.flush();
+            List<RowData> told = story.rows("coverage");
+            assertEquals(1, told.size(), "once a second");
+            assertEquals("0", told.get(0).getString(6).toString());
+            assertEquals(BEGINNING + SECOND, told.get(0).getLong(13));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void changesWaitLongerWhereTheyAreLateAnyway(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define("");
+            story.assign("user-1", BEGINNING - 6 * SECOND);
+            story.clock(BEGINNING + OperatorStory.FLUSH_MS);
+            assertEquals(1, story.exposures());
+            story.assign("user-2", BEGINNING - 6 * SECOND);
+            story.clock(BEGINNING + 3 * OperatorStory.FLUSH_MS);
+            assertEquals(1, story.exposures());
+            story.clock(BEGINNING + 6 * OperatorStory.FLUSH_MS);
+            assertEquals(2, story.exposures());
+        }
+    }
+}

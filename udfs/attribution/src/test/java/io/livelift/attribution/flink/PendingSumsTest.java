@@ -1,0 +1,167 @@
+package io.livelift.attribution.flink;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.livelift.attribution.LogRecord;
+import io.livelift.attribution.Reason;
+import io.livelift.attribution.SumDelta;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.runtime.typeutils.RowDataSerializer;
+import org.junit.jupiter.api.Test;
+
+class PendingSumsTest {
+    private static final byte[] FIVE = {1, 0, 1, 5};
+    private static final int KIND = 0;
+    private static final int EPOCH = 1;
+    private static final int TENANT_ID = 2;
+    private static final int EXPERIMENT_ID = 3;
+    private static final int METRIC_ID = 6;
+    private static final int N = 11;
+    private static final int SUMS = 12;
+    private static final int COUNTED_AT = 13;
+    private static final int REFUSED = 14;
+
+    private final RowDataSerializer copies = new RowDataSerializer(DeltaRows.LOGICAL);
+    private final List<RowData> rows = new ArrayList<>();
+
+    @Test
+    void changesOfOneKeyAreOneRowWithTheirSumAndTheNewestMoment() {
+        PendingSums pending = pending("");
+        slot(pending, "checkout", 2, 1000);
+        slot(pending, "checkout", -1, 3000);
+        slot(pending, "checkout", 4, 2000);
+        assertTrue(rows.isEmpty());
+        pending.flush();
+        RowData row = rows.get(0);
+        assertEquals(1, rows.size());
+        assertEquals(5, row.getLong(N));
+        assertEquals(15, SumDelta.decode(row.getBinary(SUMS))[0].intValueExact());
+        assertEquals(3000, row.getLong(COUNTED_AT));
+    }
+
+    @Test
+    void aFlushForgetsWhatHasLeft() {
+        PendingSums pending = pending("");
+        slot(pending, "checkout", 2, 3000);
+        pending.flush();
+        assertTrue(pending.isEmpty());
+        slot(pending, "checkout", 1, 1000);
+        assertFalse(pending.isEmpty());
+        pending.flush();
+        assertEquals(List.of(2L, 1L), rows.stream().map(row -> row.getLong(N)).toList());
+        assertEquals(1000, rows.get(1).getLong(COUNTED_AT));
+        pending.flush();
+        assertEquals(2, rows.size());
+    }
+
+    @Test
+    void keysThatDifferInOnePartAreRowsOfTheirOwn() {
+        PendingSums pending = pending("");
+        pending.delta("slot", "e", 1, "v", "m", "s", 0, "clean", 1, FIVE, 1);
+        pending.delta("activity", "e", 1, "v", "m", "s", 0, "clean", 1, FIVE, 1);
+        pending.delta("slot", "f", 1, "v", "m", "s", 0, "clean", 1, FIVE, 1);
+        pending.delta("slot", "e", 2, "v", "m", "s", 0, "clean", 1, FIVE, 1);
+        pending.delta("slot", "e", 1, "w", "m", "s", 0, "clean", 1, FIVE, 1);
+        pending.delta("slot", "e", 1, "v", "n", "s", 0, "clean", 1, FIVE, 1);
+        pending.delta("slot", "e", 1, "v", "m", "t", 0, "clean", 1, FIVE, 1);
+        pending.delta("slot", "e", 1, "v", "m", "s", 9, "clean", 1, FIVE, 1);
+        pending.delta("slot", "e", 1, "v", "m", "s", 0, "crossed", 1, FIVE, 1);
+        pending.of("umbrella");
+        pending.delta("slot", "e", 1, "v", "m", "s", 0, "clean", 1, FIVE, 1);
+        pending.flush();
+        assertEquals(10, rows.size());
+        rows.forEach(row -> assertEquals(1, row.getLong(N)));
+    }
+
+    @Test
+    void moreKeysThanAreRememberedAreCountedAllTheSame() {
+        PendingSums pending = pending("");
+        for (int round = 0; round < 2; round++) {
+            for (int cohort = 0; cohort <= PendingSums.MOST_REMEMBERED; cohort++) {
+                pending.delta("slot", "e", 1, "v", "m", "", cohort, "clean", 1, FIVE, 1);
+            }
+            assertTrue(pending.isFull());
+            pending.flush();
+        }
+        assertEquals(2 * (PendingSums.MOST_REMEMBERED + 1), rows.size());
+        rows.forEach(row -> assertArrayEquals(FIVE, row.getBinary(SUMS)));
+    }
+
+    @Test
+    void everyRowBearsTheEpochOfTheJobAndItsTenant() {
+        PendingSums pending = pending("");
+        slot(pending, "checkout", 1, 1000);
+        ledger(pending);
+        pending.rejected(Reason.TOO_LATE, "", record());
+        pending.flush();
+        assertEquals(List.of("rejected", "slot", "ledger"), kinds());
+        rows.forEach(row -> assertEquals(7, row.getInt(EPOCH)));
+        rows.forEach(row -> assertEquals("acme", row.getString(TENANT_ID).toString()));
+    }
+
+    @Test
+    void aCountedChangeIsInTheColumnsOfItsKey() {
+        PendingSums pending = pending("");
+        slot(pending, "checkout", 1, 1000);
+        pending.flush();
+        RowData row = rows.get(0);
+        assertEquals("checkout", row.getString(EXPERIMENT_ID).toString());
+        assertEquals("revenue", row.getString(METRIC_ID).toString());
+        assertTrue(row.isNullAt(REFUSED));
+    }
+
+    @Test
+    void aJobForOneExperimentWritesNothingOfOthersNorLedgerNorRefusedRecords() {
+        PendingSums pending = pending("checkout");
+        slot(pending, "banner", 1, 1000);
+        ledger(pending);
+        pending.rejected(Reason.TOO_LATE, "", record());
+        slot(pending, "checkout", 1, 1000);
+        pending.flush();
+        assertEquals(List.of("slot"), kinds());
+        assertEquals("checkout", rows.get(0).getString(EXPERIMENT_ID).toString());
+    }
+
+    @Test
+    void ofARefusedRecordThatFitsNoMessageTheBeginningIsKept() {
+        LogRecord record = record();
+        record.value = new byte[DeltaRows.MOST_REFUSED_BYTES + 1];
+        pending("").rejected(Reason.UNREADABLE, "no Avro", record);
+        RowData refused = rows.get(0).getRow(REFUSED, 8);
+        assertEquals("unreadable", refused.getString(0).toString());
+        assertEquals("no Avro (the first 900000 of 900001 bytes are kept)", refused.getString(1).toString());
+        assertEquals(DeltaRows.MOST_REFUSED_BYTES, refused.getBinary(7).length);
+    }
+
+    private PendingSums pending(String onlyExperimentId) {
+        PendingSums pending =
+                new PendingSums(new DeltaRows("local", 7), onlyExperimentId, row -> rows.add(copies.copy(row)));
+        pending.of("acme");
+        return pending;
+    }
+
+    private static void slot(PendingSums pending, String experimentId, long n, long atMs) {
+        pending.delta("slot", experimentId, 1, "treatment", "revenue", "", 0, "clean", n, FIVE, atMs);
+    }
+
+    private static void ledger(PendingSums pending) {
+        pending.delta("ledger", "", 0, "", "livelift.acme.outcomes", "", 0, "", 1, FIVE, 1000);
+    }
+
+    private static LogRecord record() {
+        LogRecord record = new LogRecord();
+        record.tenantId = "acme";
+        record.topic = "livelift.acme.outcomes";
+        record.appendTimeMs = 1000;
+        return record;
+    }
+
+    private List<String> kinds() {
+        return rows.stream().map(row -> row.getString(KIND).toString()).toList();
+    }
+}
