@@ -14,10 +14,7 @@ HISTORY = {"result_rows": "result_history_rows", "sample_ratio_rows": "sample_ra
 """The table that remembers the rows of a table."""
 
 KEYS = {
-    "result_rows": (
-        *("config_version", "view", "policy", "segment", "metric_id", "treatment_variant"),
-        "control_variant",
-    ),
+    "result_rows": ("config_version", "view", "policy", "segment", "metric_id", "treatment_variant"),
     "sample_ratio_rows": ("segment", "bots"),
 }
 """What tells the rows of one experiment and epoch apart."""

@@ -351,7 +351,7 @@ def cut(book: Book, *others: Book) -> Book:
                 found.add(group, Amount(*totals[:3]))
     for part in others:
         book.totals |= {
-            group: Totals(*Amount(*totals[:3]).plus(Amount(*book.totals[group][:3])), NOON_MS, 0, 0)
+            group: Totals(*Amount(*totals[:3]).plus(Amount(*book.totals[group][:3])), *book.totals[group][3:])
             for group, totals in part.totals.items()
         }
     return book
