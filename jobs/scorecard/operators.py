@@ -93,6 +93,7 @@ class Scorecard(KeyedCoProcessFunction):
         now_ms = max(self._now_ms(), timestamp)
         shelf.wakes_ms = {wake_ms for wake_ms in shelf.wakes_ms if wake_ms > now_ms}
         for _, book in sorted(shelf.books.items()):
+            book.pace.wake(timestamp, now_ms)
             yield from self._look(experiment, book, now_ms)
             for wake_ms in self._times.next_history_ms(experiment, book.pace):
                 self._wake(ctx, shelf, wake_ms)
