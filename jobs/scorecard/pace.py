@@ -27,7 +27,7 @@ class Pace:
         self.owes_views = self.owes_history = True
 
     def wake(self, due_ms: int, now_ms: int) -> None:
-        """A timer fired: a late one says that the whole job stood still, and what came meanwhile is unread."""
+        """A timer fired: a late one says that the job stood still, and what came meanwhile is unread."""
         if now_ms - due_ms >= QUIET_MS:
             self.heard_ms = now_ms
 
