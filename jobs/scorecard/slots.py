@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -100,6 +100,11 @@ class Change(NamedTuple):
     version: int
 
     @property
+    def key(self) -> tuple[int | str, ...]:
+        """What tells it from other slots of the experiment."""
+        return self[: Change._fields.index("n")]
+
+    @property
     def cohort(self) -> Cohort:
         """Where it is kept."""
         return Cohort(self.epoch, self.config_version, self.segment, self.cohort_ms)
@@ -117,9 +122,14 @@ class Change(NamedTuple):
         return Slot(self.version, self.n, self.sums, self.updates)
 
 
-def parse_changes(text: str) -> Iterator[Change]:
-    """Reads the ``changes`` of one record of ``changed_slots.sql``."""
-    return map(Change._make, json.loads(text))
+def parse_changes(text: str) -> Collection[Change]:
+    """Reads the ``changes`` of one record of ``changed_slots.sql``: of each slot the newest row."""
+    newest: dict[tuple[int | str, ...], Change] = {}
+    for change in map(Change._make, json.loads(text)):
+        known = newest.get(change.key)
+        if known is None or known.version < change.version:
+            newest[change.key] = change
+    return newest.values()
 
 
 class State(Protocol):

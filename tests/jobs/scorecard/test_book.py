@@ -85,6 +85,14 @@ def test_changes_are_read_as_sql_writes_them() -> None:
     assert change.as_of_ms == NOON_MS + 1
 
 
+def test_of_a_slot_that_changed_often_meanwhile_the_newest_row_is_read() -> None:
+    """A job that catches up gets many rows of a slot at once, and must not pay for each."""
+    rows = [a_change("control", [1] * users, "", version=users) for users in range(1, 30)]
+    other = a_change("control", [1], "", cohort_ms=ONE_HOUR_MS)
+    random.Random(1).shuffle(rows)
+    assert set(parse_changes(json.dumps([*rows, other]))) == {max(rows, key=lambda row: row.n), other}
+
+
 def test_the_books_of_an_experiment_are_its_state() -> None:
     group = Group(1, "control", "", "", "clean", "local")
     before, rebuilt = Totals(5, (0,) * 14, 6, 7), Totals(4, (0,) * 14, 4, 7)
