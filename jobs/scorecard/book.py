@@ -124,6 +124,8 @@ class Shelf:
     books: dict[int, Book] = field(default_factory=dict)
     wakes_ms: set[int] = field(default_factory=set)
     """Timers that are set, as far as known."""
+    turn_ms: int | None = None
+    """When it may be looked at, once that is to be."""
 
     def book(self, epoch: int) -> Book:
         """The book of an epoch, begun when it is first asked for."""

@@ -17,7 +17,7 @@ from jobs.scorecard import rows, tables
 from jobs.scorecard.book import Book, Shelf, encode_place, encode_totals
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
-from jobs.scorecard.pace import Times
+from jobs.scorecard.pace import Times, Turns
 from jobs.scorecard.slots import Change, Cohort, Group, Slots, SlotStore, parse_changes
 from jobs.wiring.clickhouse import Writer, writer_to
 
@@ -46,6 +46,7 @@ class Scorecard(KeyedCoProcessFunction):
 
     def __init__(self, times: Times | None = None, now_s: Callable[[], float] = time.time) -> None:
         self._times = times or Times()
+        self._turns = Turns()
         self._now_s = now_s
         self._last_micros = 0
 
@@ -92,9 +93,17 @@ class Scorecard(KeyedCoProcessFunction):
         shelf = self._shelf(experiment)
         now_ms = max(self._now_ms(), timestamp)
         shelf.wakes_ms = {wake_ms for wake_ms in shelf.wakes_ms if wake_ms > now_ms}
+        if shelf.turn_ms is None:
+            shelf.turn_ms = self._turns.take(now_ms)
+        if shelf.turn_ms > now_ms:
+            self._wake(ctx, shelf, shelf.turn_ms)
+            return
+        shelf.turn_ms = None
         for _, book in sorted(shelf.books.items()):
             book.pace.wake(timestamp, now_ms)
+            began_s = time.perf_counter()
             yield from self._look(experiment, book, now_ms)
+            self._turns.spent((time.perf_counter() - began_s) * 1000)
             for wake_ms in self._times.next_history_ms(experiment, book.pace):
                 self._wake(ctx, shelf, wake_ms)
             if (move_ms := book.next_move_ms()) is not None:

@@ -68,5 +68,30 @@ class Times:
             yield _next(experiment, pace.recorded_ms, self.history_ms)
 
 
+class Turns:
+    """Looks of all experiments of a worker, one after the other, so that view ``all`` keeps most of its time.
+
+    Where there are too many for the share, each comes later, and none is left out.
+
+    Args:
+        share: Of the time, for looks.
+    """
+
+    def __init__(self, share: float = 0.1) -> None:
+        self._share = share
+        self._cost_ms = 0.0
+        self._free_ms = 0.0
+
+    def take(self, now_ms: int) -> int:
+        """When it may be: now, or the moment that is kept for it."""
+        at_ms = max(now_ms, round(self._free_ms))
+        self._free_ms = max(now_ms, self._free_ms) + self._cost_ms / self._share
+        return at_ms
+
+    def spent(self, ms: float) -> None:
+        """What a look took; the next are taken to cost about as much as the last ones."""
+        self._cost_ms += (ms - self._cost_ms) / 10
+
+
 def _next(experiment: str, after_ms: int, every_ms: int) -> int:
     return after_ms + every_ms - (after_ms - crc32(experiment.encode())) % every_ms

@@ -12,7 +12,7 @@ from pyflink.common import Row
 
 from config.settings import ClickHouse
 from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
-from jobs.scorecard.pace import QUIET_MS, Times
+from jobs.scorecard.pace import QUIET_MS, Times, Turns
 from jobs.scorecard.rows import BESIDE_ALL, VIEWS
 from jobs.scorecard.slots import Change
 from tests.jobs.scorecard.builders import a_change, a_count, a_metric, published
@@ -355,6 +355,27 @@ def test_a_job_that_stood_still_takes_what_it_missed_for_no_silence(context: Fak
     running.slots(*last)
     assert users(running.until(late_s + 9.9), "rolling_24h")[-1][1] == 6
     assert users(running.until(late_s + 10.0), "rolling_24h")[-1][1] == 0
+
+
+def test_looks_take_turns_and_a_tenth_of_the_time() -> None:
+    turns = Turns(share=0.1)
+    assert [turns.take(0) for _ in range(3)] == [0, 0, 0]
+    for _ in range(200):
+        turns.spent(20.0)
+    kept_ms = [turns.take(1000) for _ in range(4)]
+    assert kept_ms == pytest.approx([1000, 1200, 1400, 1600], abs=2)
+    assert turns.take(9000) == 9000
+
+
+def test_a_look_whose_turn_is_later_is_made_then(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    monkeypatch.setattr(Turns, "take", lambda _, now_ms: now_ms + 4000)
+    assert views(running.until(1003.9)) == []
+    assert views(running.until(1004.0)) == [(1004.0, VIEWS)]
 
 
 HISTORIES = ["result_history_rows", "sample_ratio_history_rows"]
