@@ -46,7 +46,6 @@ class Scorecard(KeyedCoProcessFunction):
 
     def __init__(self, times: Times | None = None, now_s: Callable[[], float] = time.time) -> None:
         self._times = times or Times()
-        self._turns = Turns()
         self._now_s = now_s
         self._last_micros = 0
 
@@ -58,6 +57,7 @@ class Scorecard(KeyedCoProcessFunction):
         self._slots = SlotStore(texts("slots-by-cohort"))
         self._definitions = texts("definitions-by-version")
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
+        self._turns = Turns()
 
     def process_element1(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """Changed slots of one experiment: ``(experiment, JSON)``. Books without any say nothing again."""
