@@ -1,4 +1,4 @@
-"""The views ``results`` and ``sample_ratio`` as rows, narrowed to what somebody asks for."""
+"""``results`` and ``sample_ratio`` as rows, of now or of a moment, narrowed to what somebody asks for."""
 
 from __future__ import annotations
 
@@ -21,6 +21,38 @@ WHERE view = {view:String} AND policy = {policy:String} AND segment = {segment:S
 ORDER BY tenant_id, experiment_id, metric_id, treatment_variant
 """
 
+RESULTS_THEN = """
+SELECT * EXCEPT (version) FROM (
+  SELECT * FROM results_history
+  WHERE view = {view:String} AND policy = {policy:String} AND segment = {segment:String}
+    AND config_version = {config_version:Int32}
+    AND ({tenant:String} = '' OR tenant_id = {tenant:String})
+    AND ({experiment:String} = '' OR experiment_id = {experiment:String})
+    AND computed_at <= fromUnixTimestamp64Milli({as_of_ms:Int64})
+  ORDER BY version DESC
+  LIMIT 1 BY tenant_id, experiment_id, metric_id, treatment_variant)
+ORDER BY tenant_id, experiment_id, metric_id, treatment_variant
+"""
+"""What ``RESULTS`` said at a moment: of each row the newest up to then."""
+
+SAMPLE_RATIO_THEN = """
+SELECT * EXCEPT (version) FROM (
+  SELECT * FROM sample_ratio_history
+  WHERE bots = 'excluded' AND segment = {segment:String}
+    AND ({tenant:String} = '' OR tenant_id = {tenant:String})
+    AND ({experiment:String} = '' OR experiment_id = {experiment:String})
+    AND computed_at <= fromUnixTimestamp64Milli({as_of_ms:Int64})
+  ORDER BY version DESC
+  LIMIT 1 BY tenant_id, experiment_id)
+ORDER BY tenant_id, experiment_id
+"""
+
+HISTORY_BEGINS = """
+SELECT minOrNull(computed_at) AS begins FROM results_history
+WHERE ({tenant:String} = '' OR tenant_id = {tenant:String})
+  AND ({experiment:String} = '' OR experiment_id = {experiment:String})
+"""
+
 SAMPLE_RATIO = """
 SELECT * EXCEPT (version) FROM sample_ratio
 WHERE bots = 'excluded' AND segment = {segment:String}
@@ -30,9 +62,16 @@ ORDER BY tenant_id, experiment_id
 """
 
 
+class HistoryError(Exception):
+    """Nothing is remembered of the moment asked for; one line for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which results. An empty tenant or experiment is every one; config version 0 is all of them together."""
+    """Which results. An empty tenant or experiment is every one; config version 0 is all of them together.
+
+    ``as_of_ms`` asks for what was known at that moment; None is now.
+    """
 
     tenant_id: str = ""
     experiment_id: str = ""
@@ -40,6 +79,7 @@ class Question:
     policy: str = "first_seen"
     segment: str = ""
     config_version: int = 0
+    as_of_ms: int | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -51,6 +91,7 @@ class Question:
             "policy": self.policy,
             "segment": self.segment,
             "config_version": self.config_version,
+            "as_of_ms": self.as_of_ms or 0,
         }
 
 
@@ -58,9 +99,15 @@ def read_results(settings: Settings, question: Question) -> list[Row]:
     """One row per experiment, metric and treatment.
 
     Raises:
+        HistoryError: What was known at a moment is asked for, and history does not reach back to it.
         DatabaseError: ClickHouse does not answer.
     """
-    return _rows(settings, RESULTS, question)
+    if question.as_of_ms is None:
+        return _rows(settings, RESULTS, question)
+    rows = _rows(settings, RESULTS_THEN, question)
+    if not rows:
+        _refuse_before_history(settings, question, question.as_of_ms)
+    return rows
 
 
 def read_sample_ratios(settings: Settings, question: Question) -> list[Row]:
@@ -69,7 +116,18 @@ def read_sample_ratios(settings: Settings, question: Question) -> list[Row]:
     Raises:
         DatabaseError: ClickHouse does not answer.
     """
-    return _rows(settings, SAMPLE_RATIO, question)
+    return _rows(settings, SAMPLE_RATIO if question.as_of_ms is None else SAMPLE_RATIO_THEN, question)
+
+
+def _refuse_before_history(settings: Settings, question: Question, as_of_ms: int) -> None:
+    """Say since when there is history, unless it reached back and only these rows were not there."""
+    name = "/".join(part for part in (question.tenant_id, question.experiment_id) if part) or "any experiment"
+    [row] = _rows(settings, HISTORY_BEGINS, question)
+    if row["begins"] is None:
+        raise HistoryError(f"there is no history of {name} yet")
+    then = _plain(datetime.fromtimestamp(as_of_ms / 1000, UTC))
+    if row["begins"] > then:
+        raise HistoryError(f"the history of {name} begins at {row['begins']}, after {then}")
 
 
 def _rows(settings: Settings, query: str, question: Question) -> list[Row]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,9 +12,10 @@ from pyflink.common import Row
 
 from config.settings import ClickHouse
 from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
-from tests.jobs.scorecard.builders import a_count, published
-from udfs.attribution.sums import encode
-from udfs.stats import Moments
+from jobs.scorecard.pace import QUIET_MS, Times, Turns
+from jobs.scorecard.rows import BESIDE_ALL, VIEWS
+from jobs.scorecard.slots import Change
+from tests.jobs.scorecard.builders import a_change, a_count, a_metric, published
 
 CHECKOUT = "acme/checkout"
 
@@ -24,10 +25,11 @@ class FakeState(dict[str, str]):
 
 
 class FakeContext:
-    """One key's view of the runtime: its state outlives the operator."""
+    """One key's view of the runtime: its state and its timers outlive the operator."""
 
     def __init__(self) -> None:
         self.states: dict[str, FakeState] = {}
+        self.timers_ms: set[int] = set()
 
     def get_map_state(self, descriptor: Any) -> FakeState:
         return self.states.setdefault(descriptor.name, FakeState())
@@ -35,50 +37,48 @@ class FakeContext:
     def get_current_key(self) -> str:
         return CHECKOUT
 
+    def timer_service(self) -> FakeContext:
+        return self
+
+    def register_processing_time_timer(self, at_ms: int) -> None:
+        self.timers_ms.add(at_ms)
+
 
 class Running:
     """The operator over one key's state."""
 
     def __init__(self, context: FakeContext, now_s: float = 1000.0) -> None:
         self._context = context
-        self._operator = Scorecard(now_s=lambda: now_s)
+        self.now_s = now_s
+        self._operator = Scorecard(Times(), now_s=lambda: self.now_s)
         self._operator.open(context)
 
         self.answered: list[tuple[str, int]] = []
         """Table and epoch of each answer to the last call."""
 
-    def slots(self, *changes: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    def slots(self, *changes: Change) -> dict[str, dict[str, list[Any]]]:
         row = Row(CHECKOUT, json.dumps(changes))
         return self._answers(self._operator.process_element1(row, self._context))
 
     def define(self, text: str) -> dict[str, dict[str, list[Any]]]:
         return self._answers(self._operator.process_element2(Row(CHECKOUT, text), self._context))
 
-    def _answers(self, emitted: Iterator[Row]) -> dict[str, dict[str, list[Any]]]:
+    def until(self, now_s: float) -> list[tuple[float, str, dict[str, list[Any]]]]:
+        """Let time pass; what the timers that fire meanwhile say: seconds, table and columns."""
+        said = []
+        while self._context.timers_ms and min(self._context.timers_ms) <= now_s * 1000:
+            at_ms = min(self._context.timers_ms)
+            self._context.timers_ms.remove(at_ms)
+            self.now_s = max(self.now_s, at_ms / 1000)
+            emitted = self._operator.on_timer(at_ms, self._context)
+            said += [(self.now_s, table, json.loads(answered)) for table, answered in emitted]
+        self.now_s = now_s
+        return said
+
+    def _answers(self, emitted: Iterable[Row]) -> dict[str, dict[str, list[Any]]]:
         answers = [(table, json.loads(answered)) for table, answered in emitted]
         self.answered = [(table, epoch) for table, columns in answers for epoch in set(columns["epoch"])]
         return dict(answers)
-
-
-def a_change(
-    variant_id: str, values: list[float], metric_id: str = "revenue", **changes: Any
-) -> dict[str, Any]:
-    sums = Moments().sums if metric_id == "" else Moments.from_units(values).sums
-    return {
-        "epoch": 0,
-        "config_version": 1,
-        "variant_id": variant_id,
-        "metric_id": metric_id,
-        "segment": "",
-        "unit_class": "clean",
-        "region": "local",
-        "n": 0 if metric_id else len(values),
-        "sums": base64.b64encode(encode(sums)).decode(),
-        "updates": len(values),
-        "as_of": 5,
-        "first_cohort": None if metric_id else 0,
-        **changes,
-    }
 
 
 SLOTS = [
@@ -127,7 +127,7 @@ def test_a_newer_sum_replaces_the_one_before(context: FakeContext) -> None:
     running = Running(context)
     running.define(published())
     running.slots(*SLOTS)
-    found = running.slots(a_change("treatment", [2, 4, 9], updates=4))["result_rows"]
+    found = running.slots(a_change("treatment", [2, 4, 9], updates=4, version=2))["result_rows"]
     assert found["mean_treatment"][0] == 5
     assert found["slot_updates"][0] == 3 + 3 + 3 + 4
 
@@ -150,17 +150,21 @@ def test_after_a_restart_the_answers_go_on_from_the_state(context: FakeContext) 
     assert timeless(after.slots(SLOTS[-1])) == timeless(undisturbed.slots(*SLOTS))
 
 
-def test_a_replay_says_the_same_again(context: FakeContext) -> None:
+def test_a_replay_changes_nothing_and_the_same_rows_under_a_new_version_say_the_same_again(
+    context: FakeContext,
+) -> None:
     running = Running(context)
     running.define(published())
-    assert timeless(running.slots(*SLOTS)) == timeless(running.slots(*SLOTS))
+    first = running.slots(*SLOTS)
+    assert running.slots(*SLOTS) == {}
+    assert timeless(Running(context).slots(*newer(SLOTS))) == timeless(first)
 
 
 def test_versions_grow_with_every_answer_though_the_clock_stands(context: FakeContext) -> None:
     running = Running(context, now_s=1000.0)
     running.define(published())
     rebuilt = in_epoch(3, SLOTS)
-    versions = [running.slots(*rebuilt)["result_rows"]["version"][0] for _ in range(3)]
+    versions = [running.slots(*newer(rebuilt, step))["result_rows"]["version"][0] for step in range(3)]
     assert versions == [(3 << EMISSION_BITS) + 1_000_000_000 + step for step in range(3)]
 
 
@@ -171,8 +175,12 @@ def test_every_row_of_an_answer_has_its_version(context: FakeContext) -> None:
     assert len({version for columns in answers.values() for version in columns["version"]}) == 1
 
 
-def in_epoch(epoch: int, changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**change, "epoch": epoch} for change in changes]
+def in_epoch(epoch: int, changes: Sequence[Change]) -> list[Change]:
+    return [change._replace(epoch=epoch) for change in changes]
+
+
+def newer(changes: Sequence[Change], by: int = 1) -> list[Change]:
+    return [change._replace(version=change.version + by) for change in changes]
 
 
 TABLES = ("result_rows", "sample_ratio_rows")
@@ -185,7 +193,7 @@ def test_a_rebuild_has_a_book_of_its_own_beside_the_one_before(context: FakeCont
     part = running.slots(*in_epoch(1, SLOTS[:2]))
     assert running.answered == [(table, 1) for table in TABLES]
     assert part["result_rows"]["n_treatment"][0] == 0
-    assert timeless(running.slots(*SLOTS)) == timeless(before)
+    assert timeless(running.slots(*newer(SLOTS))) == timeless(before)
     assert running.answered == [(table, 0) for table in TABLES]
     assert timeless(running.slots(*in_epoch(1, SLOTS[2:]))) == timeless(before)
 
@@ -204,7 +212,7 @@ def test_only_epochs_whose_sums_changed_are_answered_again(context: FakeContext)
     running.define(published())
     running.slots(*in_epoch(1, SLOTS), *SLOTS)
     assert running.answered == [(table, epoch) for epoch in (0, 1) for table in TABLES]
-    running.slots(*in_epoch(1, SLOTS[:1]))
+    running.slots(*in_epoch(1, newer(SLOTS[:1])))
     assert running.answered == [(table, 1) for table in TABLES]
 
 
@@ -225,6 +233,216 @@ def test_the_rows_of_a_rebuild_have_greater_versions_than_those_of_the_job_befor
     earlier = Running(FakeContext(), now_s=1000.0)
     earlier.define(published())
     assert earlier.slots(*in_epoch(1, SLOTS))["result_rows"]["version"][0] > later
+
+
+def views(said: Sequence[tuple[float, str, dict[str, list[Any]]]]) -> list[tuple[float, tuple[str, ...]]]:
+    """When results were told, and of which views."""
+    return [
+        (at_s, tuple(dict.fromkeys(columns["view"])))
+        for at_s, table, columns in said
+        if table == "result_rows"
+    ]
+
+
+def users(said: Sequence[tuple[float, str, dict[str, list[Any]]]], view: str) -> list[tuple[float, int]]:
+    """When the users of both arms in a view were told."""
+    found = []
+    for at_s, table, columns in said:
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        counts = {
+            row["n_control"] + row["n_treatment"]
+            for row in rows
+            if table == "result_rows" and (row["view"], row["policy"]) == (view, "first_seen")
+        }
+        found += [(at_s, count) for count in counts]
+    return found
+
+
+HOUR_S = 3600
+A_DAY_AFTER_S = 25 * HOUR_S
+"""When users of the first hour leave the last 24 hours."""
+
+
+def test_the_other_views_of_a_new_experiment_are_told_at_once(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    assert views(running.until(running.now_s)) == [(1000.0, VIEWS)]
+
+
+def test_later_changes_show_in_the_other_views_once_in_ten_seconds(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    told = []
+    for second in range(60):
+        running.slots(*newer(SLOTS, 1 + second))
+        told += views(running.until(1001.0 + second))
+    assert len(told) == 6
+    gaps = [after[0] - before[0] for before, after in pairwise(told[1:])]
+    assert gaps == pytest.approx([10.0] * 4)
+
+
+def test_nothing_is_told_again_while_nothing_changes(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    assert running.until(float(HOUR_S)) == []
+
+
+def test_users_leave_by_time_though_nothing_arrives(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    assert users(running.until(1000.0), "rolling_24h") == [(1000.0, 6)]
+    leaving_s = A_DAY_AFTER_S + QUIET_MS / 1000
+    told = running.until(leaving_s + 100)
+    assert users(told, "rolling_24h") == [(leaving_s, 0)]
+    assert users(told, "rolling_7d") == users(told, "all") == [(leaving_s, 6)]
+    assert {moment for _, table, columns in told for moment in columns["as_of"]} == {A_DAY_AFTER_S * 1000}
+
+
+def test_a_window_closes_by_time_though_nothing_arrives_and_view_all_is_settled(
+    context: FakeContext,
+) -> None:
+    running = Running(context)
+    running.define(published(metrics=[a_metric(window_days=2)]))
+    running.slots(*SLOTS)
+    assert users(running.until(1000.0), "matured") == [(1000.0, 0)]
+    told = running.until(50 * HOUR_S)
+    assert users(told, "matured")[-1] == (49 * HOUR_S + QUIET_MS / 1000, 6)
+    *_, columns = (columns for _, table, columns in told if table == "result_rows")
+    bases = set(zip(columns["view"], columns["seq_basis"], strict=True))
+    assert {basis for view, basis in bases if view == "all"} == {"matured", None}
+
+
+def test_after_a_restart_users_leave_as_they_would_have(context: FakeContext) -> None:
+    before = Running(context)
+    before.define(published())
+    before.slots(*SLOTS)
+    before.until(1000.0)
+    after = Running(context, now_s=2000.0)
+    told = users(after.until(A_DAY_AFTER_S + 2 * QUIET_MS / 1000), "rolling_24h")
+    assert told == [(A_DAY_AFTER_S + QUIET_MS / 1000, 6), (A_DAY_AFTER_S + 2 * QUIET_MS / 1000, 0)]
+
+
+def test_users_who_came_while_the_job_was_away_do_not_bring_others_back(context: FakeContext) -> None:
+    before = Running(context)
+    before.define(published())
+    before.slots(*SLOTS)
+    before.until(1000.0)
+    after = Running(context, now_s=float(A_DAY_AFTER_S))
+    new = [
+        change._replace(cohort_ms=24 * HOUR_S * 1000, as_of_ms=A_DAY_AFTER_S * 1000) for change in SLOTS[:2]
+    ]
+    after.slots(*new)
+    told = after.until(A_DAY_AFTER_S + 10.0)
+    assert users(told, "rolling_24h")[-1][1] == 3
+    assert users(told, "rolling_7d")[-1][1] == 9
+
+
+def test_a_job_that_stood_still_takes_what_it_missed_for_no_silence(context: FakeContext) -> None:
+    """Its timer fires late, and what was appended meanwhile may be behind it."""
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    running.now_s = late_s = A_DAY_AFTER_S + 300.0
+    assert users(running.until(late_s), "rolling_24h") == []
+    last = [change._replace(as_of_ms=(A_DAY_AFTER_S - 60) * 1000) for change in newer(SLOTS)]
+    running.slots(*last)
+    assert users(running.until(late_s + 9.9), "rolling_24h")[-1][1] == 6
+    assert users(running.until(late_s + 10.0), "rolling_24h")[-1][1] == 0
+
+
+def test_looks_take_turns_and_a_tenth_of_the_time() -> None:
+    turns = Turns(share=0.1)
+    assert [turns.take(0) for _ in range(3)] == [0, 0, 0]
+    for _ in range(200):
+        turns.spent(20.0)
+    kept_ms = [turns.take(1000) for _ in range(4)]
+    assert kept_ms == pytest.approx([1000, 1200, 1400, 1600], abs=2)
+    assert turns.take(9000) == 9000
+
+
+def test_a_look_whose_turn_is_later_is_made_then(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    monkeypatch.setattr(Turns, "take", lambda _, now_ms: now_ms + 4000)
+    assert views(running.until(1003.9)) == []
+    assert views(running.until(1004.0)) == [(1004.0, VIEWS)]
+
+
+HISTORIES = ["result_history_rows", "sample_ratio_history_rows"]
+
+
+def recorded(said: Sequence[tuple[float, str, dict[str, list[Any]]]]) -> list[tuple[float, str]]:
+    return [(at_s, table) for at_s, table, _ in said if table in HISTORIES]
+
+
+def test_history_is_written_at_once_and_then_once_a_minute_while_something_changes(
+    context: FakeContext,
+) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    told = recorded(running.until(1000.0))
+    for second in range(180):
+        running.slots(a_change("treatment", [2, 4, 7 + second], version=2 + second))
+        told += recorded(running.until(1001.0 + second))
+    results = [at_s for at_s, table in told if table == "result_history_rows"]
+    assert results[0] == 1000.0
+    assert len(results) == 4
+    gaps = [after - before for before, after in pairwise(results[1:])]
+    assert gaps == pytest.approx([60.0] * 2)
+
+
+def test_the_last_change_before_silence_is_in_history(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    running.slots(a_change("treatment", [2, 4, 9], version=2))
+    told = running.until(1100.0)
+    [means] = [columns["mean_treatment"] for _, table, columns in told if table == HISTORIES[0]]
+    assert set(means) <= {5, None}
+    assert recorded(running.until(3000.0)) == []
+
+
+def test_only_rows_that_say_something_new_are_written_to_history(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published(metrics=[a_metric(), a_metric(id="other")]))
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    running.slots(a_change("treatment", [1, 1, 4], "other", version=2))
+    told = running.until(1100.0)
+    assert [table for _, table in recorded(told)] == HISTORIES[:1]
+    [metrics] = [set(columns["metric_id"]) for _, table, columns in told if table == HISTORIES[0]]
+    assert metrics == {"other"}
+
+
+def test_a_definition_that_comes_later_counts_the_users_before_it_in_every_view(
+    context: FakeContext,
+) -> None:
+    running = Running(context)
+    running.slots(*SLOTS)
+    assert running.until(1000.0) == []
+    running.define(published())
+    assert users(running.until(1000.0), "rolling_24h") == [(1000.0, 6)]
+
+
+def test_the_views_of_a_change_are_those_beside_all(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    running.slots(*newer(SLOTS))
+    assert [told for _, told in views(running.until(1010.0))] == [BESIDE_ALL]
 
 
 def test_a_batch_is_written_before_the_next_is_taken() -> None:
