@@ -32,6 +32,9 @@ DAY_MS = 86_400_000
 LATEST_ENDING_MS = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 
+ADDED_SINCE: dict[str, Any] = {"ship": False}
+"""What definitions lack that were published by earlier releases, and means the same."""
+
 Content = dict[str, Any]
 """A definition as on the topic: the YAML's fields, every default filled in."""
 
@@ -139,8 +142,8 @@ def plan(drafts: Iterable[Draft], published: Mapping[DefinitionKey, Published]) 
             _refuse_a_later_end(draft, known)
             known[draft.key] = draft.content
             new.append(draft)
-        elif existing != draft.content:
-            names = ", ".join(_differences(existing, draft.content))
+        elif ADDED_SINCE | existing != draft.content:
+            names = ", ".join(_differences(ADDED_SINCE | existing, draft.content))
             newest = max(key.config_version for key in known if key[:2] == draft.key[:2])
             raise DefinitionError(
                 f"{draft.document.where(())}: {draft.key} is published with other content ({names} differs); "

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from jobs.scorecard.looks import Looks
 from udfs.attribution import sums as wire
 from udfs.stats import Direction, Kind
+from udfs.stats.decisions import stop_level
 
 LAYOUT = 2
 """1 knew no epochs and was never released."""
@@ -87,12 +89,19 @@ class Definition:
     planned_units: int
     stop_alpha: float
     min_days: float
+    ship: bool
     metrics: tuple[Metric, ...]
 
     @property
     def treatments(self) -> tuple[str, ...]:
         """Every variant but the control, in the order of the definition."""
         return tuple(variant for variant in self.weights if variant != self.control)
+
+    @property
+    def stop_level(self) -> float | None:
+        """Error rate of each guardrail that can stop it, in each treatment; None where none can."""
+        guardrails = sum(metric.stop for metric in self.metrics)
+        return stop_level(self.stop_alpha, guardrails, len(self.treatments)) if guardrails else None
 
     def shares(self, treatment: str) -> tuple[float, float]:
         """Shares of the control and of a treatment among the users of all variants."""
@@ -106,6 +115,7 @@ class Definition:
         return cls(
             weights=published["variants"],
             metrics=tuple(Metric.from_json(metric) for metric in published["metrics"]),
+            ship=published.get("ship", False),
             **{name: published[name] for name in _PLAIN},
         )
 
@@ -132,6 +142,8 @@ class Shelf:
 
     definitions: dict[int, Definition] = field(default_factory=dict)
     books: dict[int, Book] = field(default_factory=dict)
+    looks: dict[int, Looks] = field(default_factory=dict)
+    """By epoch, like the books; absent until somebody looked."""
 
     def book(self, epoch: int) -> Book:
         """The book of an epoch, begun when it is first asked for."""
@@ -140,9 +152,14 @@ class Shelf:
         return self.books[epoch]
 
     @classmethod
-    def from_state(cls, totals: Iterable[tuple[str, str]], definitions: Iterable[str]) -> Self:
-        """Reads what ``encode_place``, ``encode_totals`` and the definitions topic wrote."""
-        shelf = cls()
+    def from_state(
+        cls,
+        totals: Iterable[tuple[str, str]],
+        definitions: Iterable[str],
+        looks: Iterable[tuple[str, str]] = (),
+    ) -> Self:
+        """Undoes ``encode_place``, ``encode_totals`` and ``Looks.encode``; reads the definitions topic."""
+        shelf = cls(looks={int(epoch): Looks.decode(text) for epoch, text in looks})
         for place, text in totals:
             sums = decode_totals(text)
             epoch, group = decode_place(place)

@@ -11,12 +11,11 @@ from pyflink.datastream import KeyedCoProcessFunction, MapFunction, RuntimeConte
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from config.settings import ClickHouse
-from jobs.scorecard import rows, tables
+from jobs.scorecard import rows, tables, verdicts
 from jobs.scorecard.book import Book, Definition, Shelf, encode_place, encode_totals, parse_changes
-from jobs.wiring.clickhouse import Writer, writer_to
-
-EMISSION_BITS = 52
-"""Below the epoch: microseconds since 1970, enough until the year 2112."""
+from jobs.scorecard.looks import Looks
+from jobs.scorecard.rows import EMISSION_BITS
+from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
 
 REMEMBERED_EXPERIMENTS = 512
 """Decoded in memory, per worker; the others are read from state again when they change."""
@@ -29,9 +28,20 @@ class Scorecard(KeyedCoProcessFunction):
     every definition, as versioned JSON, for as long as the job lives. Absolute rows in, absolute rows out: a
     replay only says the same again under a greater version. Until a definition has come the sums wait for
     it, and the other way round.
+
+    Each answer is a look (``looks.py``); what looks leave behind is in state, too, and a timer takes the look
+    that confirms the last one. Without state it begins from what ClickHouse remembers, and waits for it.
+    Decisions come with the answer that shows their crossing, for their table and for their topic.
     """
 
-    def __init__(self, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clickhouse: ClickHouse,
+        connect: Callable[[ClickHouse], Memory] = memory_of,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._clickhouse = clickhouse
+        self._connect = connect
         self._now_s = now_s
         self._last_micros = 0
 
@@ -41,7 +51,15 @@ class Scorecard(KeyedCoProcessFunction):
         self._definitions: MapState = runtime_context.get_map_state(
             MapStateDescriptor("definitions-by-version", text, text)
         )
+        self._looks: MapState = runtime_context.get_map_state(
+            MapStateDescriptor("looks-by-epoch", text, text)
+        )
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
+        self._memory = self._connect(self._clickhouse)
+        self._began_ms = int(self._now_s() * 1000)
+
+    def close(self) -> None:
+        self._memory.close()
 
     def process_element1(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """New sums of one experiment: ``(experiment, JSON)``. Books without new sums say nothing again."""
@@ -52,7 +70,7 @@ class Scorecard(KeyedCoProcessFunction):
             shelf.book(epoch).totals[group] = totals
             changed.add(epoch)
         for epoch in sorted(changed):
-            yield from self._answers(shelf.book(epoch))
+            yield from self._answers(ctx, shelf, shelf.book(epoch))
 
     def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """A definition as published: ``(experiment, JSON)``. The first of a version stands."""
@@ -63,12 +81,46 @@ class Scorecard(KeyedCoProcessFunction):
         self._definitions.put(str(definition.config_version), value[1])
         shelf.definitions[definition.config_version] = definition
         for _, book in sorted(shelf.books.items()):
-            yield from self._answers(book)
+            yield from self._answers(ctx, shelf, book)
 
-    def _answers(self, book: Book) -> Iterator[Row]:
-        for table, answered in rows.answers(book, self._moment(book.epoch)).items():
-            if answered:
-                yield Row(table, tables.gathered(answered))
+    def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterable[Row]:
+        """Looks again where a look waits to be confirmed; says something only if that changed something."""
+        shelf = self._shelf(ctx.get_current_key())
+        for epoch, looks in sorted(shelf.looks.items()):
+            due_ms = looks.next_look_ms(self._began_ms)
+            if due_ms is not None and due_ms <= timestamp:
+                yield from self._answers(ctx, shelf, shelf.book(epoch), is_new=False)
+
+    def _answers(
+        self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, book: Book, *, is_new: bool = True
+    ) -> Iterator[Row]:
+        moment = self._moment(book.epoch)
+        looks = self._looks_at(ctx.get_current_key(), shelf, book.epoch, moment.now_ms)
+        card = rows.fill(book, moment, lambda *place: looks.frozen(("difference", *place)))
+        if card is None:
+            return
+        before = looks.settled
+        decided = verdicts.judge(card, looks, moment, is_new=is_new, began_ms=self._began_ms)
+        self._looks.put(str(book.epoch), looks.encode())
+        next_ms = looks.next_look_ms(self._began_ms)
+        if next_ms is not None:
+            ctx.timer_service().register_processing_time_timer(next_ms)
+        answered = card.tables if is_new or looks.settled != before else {}
+        answered["look_rows"] = [verdicts.looks_row(card, looks, moment)] if looks.settled != before else []
+        answered["decision_rows"] = decided
+        for table, each in answered.items():
+            if each:
+                yield Row(table, tables.gathered(each))
+        for decision in decided:
+            yield Row(verdicts.DECISIONS, verdicts.topic_record(decision))
+
+    def _looks_at(self, experiment: str, shelf: Shelf, epoch: int, now_ms: int) -> Looks:
+        """The looks so far: known, remembered by ClickHouse, or begun now."""
+        if epoch not in shelf.looks:
+            tenant_id, experiment_id = experiment.split("/", 1)
+            text = self._memory.looks(tenant_id, experiment_id, epoch)
+            shelf.looks[epoch] = Looks.decode(text) if text else Looks.begun(now_ms)
+        return shelf.looks[epoch]
 
     def _moment(self, epoch: int) -> rows.Moment:
         self._last_micros = max(self._last_micros + 1, int(self._now_s() * 1_000_000))
@@ -77,7 +129,7 @@ class Scorecard(KeyedCoProcessFunction):
     def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
         shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
-            self._sums.items(), self._definitions.values()
+            self._sums.items(), self._definitions.values(), self._looks.items()
         )
         self._shelves[experiment] = shelf
         if len(self._shelves) > REMEMBERED_EXPERIMENTS:

@@ -8,13 +8,14 @@ compared with what.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
 
 from jobs.scorecard.book import Book, Definition, Metric
+from jobs.scorecard.looks import Frozen
 from jobs.scorecard.sums import Arm, Sums
 from udfs.stats import (
     Allocation,
@@ -62,6 +63,9 @@ CROSSED_ALPHA = 0.001
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+
+EMISSION_BITS = 52
+"""Of a version, below the epoch: microseconds since 1970, enough until the year 2112."""
 
 Row = dict[str, Any]
 
@@ -123,11 +127,59 @@ class Question(NamedTuple):
         return COMBINED if is_goal and not self.is_asked_once and not self.subject.reason else None
 
 
+class Answered(NamedTuple):
+    """One row of results, and what it was made of."""
+
+    row: Row
+    question: Question
+    comparison: Comparison
+    found: Mapping[str, Any]
+    """The row of ``udfs.stats.Scorecard``, which has more columns than ``results``."""
+
+
+class Allocated(NamedTuple):
+    """One row of the sample ratio, and what it was made of."""
+
+    row: Row
+    allocations: Sequence[Allocation]
+    log_e: float | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything there is to say of a book at one moment."""
+
+    book: Book
+    newest: Definition
+    """Of the versions that have slots."""
+    as_of_ms: int
+    results: list[Answered]
+    ratios: list[Allocated]
+
+    @property
+    def tables(self) -> dict[str, list[Row]]:
+        """The rows by ClickHouse table."""
+        return {
+            "result_rows": [each.row for each in self.results],
+            "sample_ratio_rows": [each.row for each in self.ratios],
+        }
+
+
+Begun = Callable[[int, str, str, str], Frozen | None]
+"""What the sequential test of (config version, view, metric, treatment) was begun with, if it was."""
+
+
 def answers(book: Book, moment: Moment) -> dict[str, list[Row]]:
-    """All rows of a book, by ClickHouse table; none before a definition and a slot of it are known."""
+    """All rows of a book, by ClickHouse table, without what only several looks can tell."""
+    card = fill(book, moment)
+    return card.tables if card else {}
+
+
+def fill(book: Book, moment: Moment, begun: Begun = lambda *place: None) -> Card | None:
+    """The card of a book; none before a definition and a slot of it are known."""
     sums = Sums(book)
     if not sums.definitions:
-        return {}
+        return None
     as_of_ms = max(totals.as_of_ms for totals in book.totals.values())
     common = {
         "tenant_id": sums.definitions[0].tenant_id,
@@ -140,21 +192,25 @@ def answers(book: Book, moment: Moment) -> dict[str, list[Row]]:
     }
     regions = sorted({group.region for group in book.totals})
     covered = {"covers_from": sums.first_cohort_ms(), "regions": regions}
-    results = [{**common, **covered, **row} for row in _results(sums, as_of_ms)]
-    return {"result_rows": results, "sample_ratio_rows": [{**common, **row} for row in _ratios(sums)]}
+    results = [
+        each._replace(row={**common, **covered, **each.row}) for each in _results(sums, as_of_ms, begun)
+    ]
+    ratios = [each._replace(row={**common, **each.row}) for each in _ratios(sums)]
+    return Card(book, sums.definitions[-1], as_of_ms, results, ratios)
 
 
-def _results(sums: Sums, as_of_ms: int) -> Iterator[Row]:
+def _results(sums: Sums, as_of_ms: int, begun: Begun) -> Iterator[Answered]:
     subjects = list(_subjects(sums.definitions))
     questions = [Question(*each) for each in product(subjects, sums.segments, POLICIES)]
-    answered = compare([_comparison(sums, question, as_of_ms) for question in questions]).rows()
+    comparisons = [_comparison(sums, question, as_of_ms, begun) for question in questions]
     crossed: dict[tuple[tuple[int, ...], str], float | None] = {}
-    for question, answer in zip(questions, answered, strict=True):
+    for question, comparison, answer in zip(questions, comparisons, compare(comparisons).rows(), strict=True):
         place = question.subject.versions, question.segment
         if place not in crossed:
             crossed[place] = _crossed_p_value(sums, question)
         for config_version in question.subject.config_versions:
-            yield {"config_version": config_version, **_result(question, answer, crossed[place])}
+            row = {"config_version": config_version, **_result(question, answer, crossed[place])}
+            yield Answered(row, question, comparison, answer)
 
 
 def _crossed_p_value(sums: Sums, question: Question) -> float | None:
@@ -203,8 +259,12 @@ def _subjects(definitions: Sequence[Definition]) -> Iterator[Subject]:
             yield Subject((COMBINED,), tuple(found), treatment)
 
 
-def _comparison(sums: Sums, question: Question, as_of_ms: int) -> Comparison:
+def _comparison(sums: Sums, question: Question, as_of_ms: int, begun: Begun) -> Comparison:
     definition, metric = question.subject.newest
+    frozen = begun(question.subject.config_versions[-1], "all", metric.metric_id, question.subject.treatment)
+    if frozen is None:
+        shares = question.subject.parts[0][0].shares(question.subject.treatment)
+        frozen = Frozen(sums.first.alpha, sums.first.planned_units, *shares)
     classes = POLICIES[question.policy]
 
     def arm(part: Definition, variant_id: str) -> Moments:
@@ -217,14 +277,15 @@ def _comparison(sums: Sums, question: Question, as_of_ms: int) -> Comparison:
             for part, _ in question.subject.parts
         ),
         has_covariate=definition.pre_period_days > 0,
-        alpha=sums.first.alpha,
+        alpha=frozen.alpha,
         direction=metric.direction,
-        planned_units=sums.first.planned_units,
-        shares=question.subject.parts[0][0].shares(question.subject.treatment),
+        planned_units=frozen.planned_units,
+        shares=(frozen.control_share, frozen.treatment_share),
         one_look=question.is_asked_once,
         family=question.family,
         margin=metric.margin or 0.0,
         margin_abs=metric.margin_abs or 0.0,
+        stop_level=definition.stop_level if metric.stop and not question.is_asked_once else None,
         users_per_day=_users_per_day(sums, question, as_of_ms),
     )
 
@@ -245,6 +306,9 @@ def _result(question: Question, answer: Mapping[str, Any], crossed_p_value: floa
         "n_control": answer["n_control"],
         "n_treatment": answer["n_treatment"],
         **{name: None if reason else answer[name] for name in STATISTICS},
+        # Of several looks; ``verdicts.py`` fills them in.
+        "seq_p_min": None,
+        "crossed_at": None,
         # Outcomes of users in this view may still come.
         "seq_basis": None if reason or answer["seq_p_value"] is None else "accruing",
         "crossed_p_value": crossed_p_value,
@@ -253,12 +317,13 @@ def _result(question: Question, answer: Mapping[str, Any], crossed_p_value: floa
     }
 
 
-def _ratios(sums: Sums) -> Iterator[Row]:
+def _ratios(sums: Sums) -> Iterator[Allocated]:
     for segment, (bots, classes) in product(sums.segments, BOTS.items()):
-        yield {"segment": segment, "bots": bots, **_ratio(sums, segment, classes)}
+        ratio = _ratio(sums, segment, classes)
+        yield ratio._replace(row={"segment": segment, "bots": bots, **ratio.row})
 
 
-def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Row:
+def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Allocated:
     allocations = [
         Allocation(sums.variants(definition, segment, classes), definition.weights)
         for definition in sums.definitions
@@ -268,15 +333,18 @@ def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Row:
     for allocation in allocations:
         counts.update(allocation.counts)
     expected: Mapping[str, float] = {}
-    p_value, sequential, status = None, None, "undetermined"
+    p_value, sequential, log_e, status = None, None, None, "undetermined"
     if not isinstance(found, Undetermined):
         expected, p_value, sequential, status = found.expected, found.p_value, found.sequential_p_value, "ok"
-    return {
+        log_e = found.log_e_value
+    row = {
         "variants": list(counts),
         "counts": list(counts.values()),
         "expected": [float(expected.get(variant, 0.0)) for variant in counts],
         "chi2_p_value": p_value,
         "seq_p_value": sequential,
+        "seq_p_min": None,
         "status": status,
         "reason": found.reason or "",
     }
+    return Allocated(row, allocations, log_e)

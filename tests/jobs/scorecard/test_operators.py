@@ -12,7 +12,7 @@ from pyflink.common import Row
 
 from config.settings import ClickHouse
 from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
-from tests.jobs.scorecard.builders import a_count, published
+from tests.jobs.scorecard.builders import a_count, a_metric, published
 from udfs.attribution.sums import encode
 from udfs.stats import Moments
 
@@ -28,6 +28,7 @@ class FakeContext:
 
     def __init__(self) -> None:
         self.states: dict[str, FakeState] = {}
+        self.timers: list[int] = []
 
     def get_map_state(self, descriptor: Any) -> FakeState:
         return self.states.setdefault(descriptor.name, FakeState())
@@ -35,13 +36,36 @@ class FakeContext:
     def get_current_key(self) -> str:
         return CHECKOUT
 
+    def timer_service(self) -> FakeContext:
+        return self
+
+    def register_processing_time_timer(self, at_ms: int) -> None:
+        self.timers.append(at_ms)
+
+
+class FakeMemory:
+    """What ClickHouse remembers of the looks, by epoch."""
+
+    def __init__(self, texts: dict[int, str] | None = None) -> None:
+        self._texts = texts or {}
+
+    def looks(self, tenant_id: str, experiment_id: str, epoch: int) -> str:
+        assert f"{tenant_id}/{experiment_id}" == CHECKOUT
+        return self._texts.get(epoch, "")
+
 
 class Running:
-    """The operator over one key's state."""
+    """The operator over one key's state; its clock stands until ``now_s`` is set."""
 
-    def __init__(self, context: FakeContext, now_s: float = 1000.0) -> None:
+    def __init__(
+        self, context: FakeContext, now_s: float = 1000.0, remembered: dict[int, str] | None = None
+    ) -> None:
         self._context = context
-        self._operator = Scorecard(now_s=lambda: now_s)
+        self.now_s = now_s
+        memory = FakeMemory(remembered)
+        self._operator = Scorecard(
+            ClickHouse(url="http://localhost"), connect=lambda _: memory, now_s=lambda: self.now_s
+        )
         self._operator.open(context)
 
         self.answered: list[tuple[str, int]] = []
@@ -54,9 +78,17 @@ class Running:
     def define(self, text: str) -> dict[str, dict[str, list[Any]]]:
         return self._answers(self._operator.process_element2(Row(CHECKOUT, text), self._context))
 
+    def wait(self) -> dict[str, dict[str, list[Any]]]:
+        """Let the clock go to the next timer and fire it."""
+        at_ms = min(timer for timer in self._context.timers if timer > self.now_s * 1000)
+        self.now_s = at_ms / 1000
+        return self._answers(self._operator.on_timer(at_ms, self._context))
+
     def _answers(self, emitted: Iterator[Row]) -> dict[str, dict[str, list[Any]]]:
         answers = [(table, json.loads(answered)) for table, answered in emitted]
-        self.answered = [(table, epoch) for table, columns in answers for epoch in set(columns["epoch"])]
+        self.answered = [
+            (table, epoch) for table, columns in answers if table in TABLES for epoch in set(columns["epoch"])
+        ]
         return dict(answers)
 
 
@@ -225,6 +257,82 @@ def test_the_rows_of_a_rebuild_have_greater_versions_than_those_of_the_job_befor
     earlier = Running(FakeContext(), now_s=1000.0)
     earlier.define(published())
     assert earlier.slots(*in_epoch(1, SLOTS))["result_rows"]["version"][0] > later
+
+
+LATENCY = a_metric(id="latency", role="guardrail", direction="decrease", margin=0.02, stop=True)
+RECENTLY_MS = 999_000
+"""A second before the clock of ``Running`` stands."""
+
+
+def harmful_slots() -> list[dict[str, Any]]:
+    """A treatment that is surely slower; users and their sums of both arms."""
+    return [
+        a_change(variant, [1.0 + slower, 1.2 + slower] * 100, metric_id, as_of=RECENTLY_MS)
+        for variant, slower in (("control", 0.0), ("treatment", 1.0))
+        for metric_id in ("", "latency")
+    ]
+
+
+def watched(context: FakeContext, **changes: Any) -> Running:
+    """The operator with slots that show harm, at the first look that counts."""
+    running = Running(context, **changes)
+    running.define(published(metrics=[LATENCY]))
+    running.slots(*harmful_slots())
+    running.now_s += 9.0
+    assert running.slots(a_change("control", [1.0], "", n=201, as_of=RECENTLY_MS + 9_000)).keys() == {*TABLES}
+    assert running.wait() == {}, "the first look that counts changes nothing"
+    return running
+
+
+def test_silence_brings_the_look_that_decides_and_everything_that_shows_it(context: FakeContext) -> None:
+    told = watched(context).wait()
+    assert list(told) == [*TABLES, "look_rows", "decision_rows", "decisions"]
+    crossed_at = told["result_rows"]["crossed_at"]
+    assert RECENTLY_MS + 9_000 in crossed_at
+    assert told["decision_rows"]["kind"] == ["stop"]
+    assert told["decisions"]["decision_id"] == told["decision_rows"]["decision_id"][0]
+    assert set(told["result_rows"]["version"]) == set(told["look_rows"]["version"])
+
+
+def test_a_decision_is_made_once_though_the_job_restarts(context: FakeContext) -> None:
+    running = watched(context)
+    assert "decision_rows" in running.wait()
+    after = Running(context, now_s=running.now_s)
+    for seconds in range(20):
+        after.now_s += 1.0
+        told = after.slots(
+            a_change("control", [1.0], "", n=300 + seconds, as_of=int(after.now_s * 1000) - 1000)
+        )
+        assert "decision_rows" not in told
+
+
+def test_a_crossing_seen_before_a_restart_is_confirmed_after_it(context: FakeContext) -> None:
+    running = watched(context)
+    after = Running(context, now_s=running.now_s)
+    told = [after.wait() for _ in range(3)]
+    assert ["decision_rows" in each for each in told] == [False, False, True]
+
+
+def test_without_state_the_looks_go_on_from_what_clickhouse_remembers(context: FakeContext) -> None:
+    (text,) = watched(context).wait()["look_rows"]["looks"]
+    rebuilt = Running(FakeContext(), now_s=2000.0, remembered={0: text})
+    rebuilt.define(published(metrics=[LATENCY]))
+    told = rebuilt.slots(*harmful_slots())["result_rows"]
+    assert RECENTLY_MS + 9_000 in told["crossed_at"]
+    assert all("decision_rows" not in rebuilt.wait() for _ in range(2))
+
+
+def test_where_nothing_is_remembered_looking_begins_anew_and_says_since_when(context: FakeContext) -> None:
+    told = watched(context, now_s=1000.0).wait()
+    assert told["look_rows"]["since"] == [1_000_000]
+
+
+def test_each_epoch_has_looks_of_its_own(context: FakeContext) -> None:
+    running = watched(context)
+    running.wait()
+    running.slots(*in_epoch(1, harmful_slots()))
+    assert context.states["looks-by-epoch"].keys() == {"0", "1"}
+    assert json.loads(context.states["looks-by-epoch"]["1"])[4] == []
 
 
 def test_a_batch_is_written_before_the_next_is_taken() -> None:
