@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -60,7 +61,7 @@ def read_results(settings: Settings, question: Question) -> list[Row]:
     Raises:
         DatabaseError: ClickHouse does not answer.
     """
-    return _rows(settings, RESULTS, question)
+    return read(settings, RESULTS, question.parameters)
 
 
 def read_sample_ratios(settings: Settings, question: Question) -> list[Row]:
@@ -69,12 +70,17 @@ def read_sample_ratios(settings: Settings, question: Question) -> list[Row]:
     Raises:
         DatabaseError: ClickHouse does not answer.
     """
-    return _rows(settings, SAMPLE_RATIO, question)
+    return read(settings, SAMPLE_RATIO, question.parameters)
 
 
-def _rows(settings: Settings, query: str, question: Question) -> list[Row]:
+def read(settings: Settings, query: str, parameters: Mapping[str, Any]) -> list[Row]:
+    """The rows of a query.
+
+    Raises:
+        DatabaseError: ClickHouse does not answer.
+    """
     with one_line_errors(settings):
-        answer = connect(settings).query(query, parameters=question.parameters)
+        answer = connect(settings).query(query, parameters=dict(parameters))
         return [{name: _plain(value) for name, value in row.items()} for row in answer.named_results()]
 
 

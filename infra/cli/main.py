@@ -18,6 +18,7 @@ COMMANDS = (
     "simulate",
     "wait",
     "results",
+    "decisions",
     "sql",
     "verify",
     "reconcile",

@@ -13,7 +13,7 @@ from schemas import AVRO_RECORDS, avro_text, json_schema
 TENANT_TOPICS = {"livelift.{tenant_id}.assignments", "livelift.{tenant_id}.outcomes"}
 INTERNAL_TOPICS = {
     f"livelift-internal.{name}"
-    for name in ("counts", "definitions", "slots", "rejected", "replays", "heartbeat")
+    for name in ("counts", "decisions", "definitions", "slots", "rejected", "replays", "heartbeat")
 }
 
 

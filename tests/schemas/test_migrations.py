@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from infra.migrations import FOLDER, MigrationError, apply, revert, status
 from tests.infra.clickhouse_process import clickhouse, connect
 
 UP = sorted(path for path in FOLDER.glob("*.sql") if not path.name.endswith(".down.sql"))
+VERSIONS = [int(path.name[:4]) for path in UP]
 NAME = re.compile(r"(\d{4})_(create|alter|drop|fill)_[a-z_]+\.sql")
 
 SLOTS = """tenant_id epoch experiment_id config_version variant_id metric_id segment cohort unit_class region
@@ -34,18 +36,31 @@ LEDGER = """tenant_id epoch topic minute received counted duplicate waiting expi
     late residue as_of updates version"""
 ACTIVITY = """tenant_id epoch minute experiment_id config_version variant_id metric_id region
     exposures outcomes sum_value value_micros as_of updates version"""
+DECISIONS = """decision_id tenant_id epoch experiment_id config_version kind metric_id treatment_variant
+    control_variant decided_at as_of crossed_at n_control n_treatment abs_diff distance bound margin
+    margin_abs level log_e message inputs version"""
 CONTRACT = {
     "slots": SLOTS,
     "results": RESULTS,
     "sample_ratio": SAMPLE_RATIO,
     "ledger": LEDGER,
     "activity": ACTIVITY,
+    "decisions": DECISIONS,
+    "looks": "tenant_id epoch experiment_id since as_of version",
 }
-ROWS = ("slot_rows", "result_rows", "sample_ratio_rows", "ledger_rows", "activity_rows")
+ROWS = (
+    "slot_rows",
+    "result_rows",
+    "sample_ratio_rows",
+    "ledger_rows",
+    "activity_rows",
+    "decision_rows",
+    "look_rows",
+)
 
 
-def test_every_migration_is_numbered_without_gaps_and_has_its_way_back() -> None:
-    assert [int(path.name[:4]) for path in UP] == list(range(1, len(UP) + 1))
+def test_every_migration_has_a_number_of_its_own_and_its_way_back() -> None:
+    assert len(set(VERSIONS)) == len(UP)
     for path in UP:
         assert NAME.fullmatch(path.name), path.name
         assert path.with_suffix(".down.sql").is_file(), path.name
@@ -90,7 +105,7 @@ def columns(settings: Settings, table: str) -> list[str]:
 @pytest.mark.clickhouse
 def test_a_new_database_gets_every_migration_once(settings: Settings) -> None:
     assert {each.state for each in status(settings)} == {"pending"}
-    assert apply(settings) == list(range(1, len(UP) + 1))
+    assert apply(settings) == VERSIONS
     assert [(each.name, each.state) for each in status(settings)] == [(path.name, "applied") for path in UP]
     assert apply(settings) == []
 
@@ -100,23 +115,23 @@ def test_each_way_back_undoes_exactly_its_migration(settings: Settings, folder: 
     before: dict[int, list[tuple[str, str]]] = {0: []}
     for path in UP:
         (folder / path.name).unlink()
-    for version, path in enumerate(UP, start=1):
+    steps = list(pairwise([0, *VERSIONS]))
+    for (earlier, version), path in zip(steps, UP, strict=True):
         shutil.copy(path, folder)
         assert apply(settings, folder=folder) == [version]
         before[version] = schema(settings)
-        assert before[version] != before[version - 1]
-    for version in reversed(before):
-        if version:
-            assert revert(settings, version - 1) == [version]
-            assert schema(settings) == before[version - 1]
-    assert apply(settings) == list(range(1, len(UP) + 1))
-    assert schema(settings) == before[len(UP)]
+        assert before[version] != before[earlier]
+    for earlier, version in reversed(steps):
+        assert revert(settings, earlier) == [version]
+        assert schema(settings) == before[earlier]
+    assert apply(settings) == VERSIONS
+    assert schema(settings) == before[VERSIONS[-1]]
 
 
 @pytest.mark.clickhouse
 def test_reverting_goes_back_to_the_version_named_newest_first(settings: Settings) -> None:
     apply(settings)
-    assert revert(settings, 2) == list(range(len(UP), 2, -1))
+    assert revert(settings, 2) == VERSIONS[:1:-1]
     assert [each.state for each in status(settings)] == ["applied"] * 2 + ["pending"] * (len(UP) - 2)
     assert revert(settings, 2) == []
 
