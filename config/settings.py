@@ -108,6 +108,10 @@ class Scorecard:
 
     window_ms: int = at_least(1, 1000)
     flush_ms: int = at_least(1, 300)
+    views_ms: int = at_least(1, 10_000)
+    """Views beside ``all`` follow changes after at most so long."""
+    history_ms: int = at_least(1, 60_000)
+    """Of a row that goes on changing one is remembered for each such time."""
 
 
 @dataclass(frozen=True)

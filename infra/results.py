@@ -1,4 +1,4 @@
-"""The views ``results`` and ``sample_ratio`` as rows, narrowed to what somebody asks for."""
+"""``results`` and ``sample_ratio`` as rows, of now or of a moment, narrowed to what somebody asks for."""
 
 from __future__ import annotations
 
@@ -22,6 +22,38 @@ WHERE view = {view:String} AND policy = {policy:String} AND segment = {segment:S
 ORDER BY tenant_id, experiment_id, metric_id, treatment_variant
 """
 
+RESULTS_THEN = """
+SELECT * EXCEPT (version) FROM (
+  SELECT * FROM results_history
+  WHERE view = {view:String} AND policy = {policy:String} AND segment = {segment:String}
+    AND config_version = {config_version:Int32}
+    AND ({tenant:String} = '' OR tenant_id = {tenant:String})
+    AND ({experiment:String} = '' OR experiment_id = {experiment:String})
+    AND computed_at <= fromUnixTimestamp64Milli({as_of_ms:Int64})
+  ORDER BY version DESC
+  LIMIT 1 BY tenant_id, experiment_id, metric_id, treatment_variant)
+ORDER BY tenant_id, experiment_id, metric_id, treatment_variant
+"""
+"""What ``RESULTS`` said at a moment: of each row the newest up to then."""
+
+SAMPLE_RATIO_THEN = """
+SELECT * EXCEPT (version) FROM (
+  SELECT * FROM sample_ratio_history
+  WHERE bots = 'excluded' AND segment = {segment:String}
+    AND ({tenant:String} = '' OR tenant_id = {tenant:String})
+    AND ({experiment:String} = '' OR experiment_id = {experiment:String})
+    AND computed_at <= fromUnixTimestamp64Milli({as_of_ms:Int64})
+  ORDER BY version DESC
+  LIMIT 1 BY tenant_id, experiment_id)
+ORDER BY tenant_id, experiment_id
+"""
+
+HISTORY_BEGINS = """
+SELECT minOrNull(computed_at) AS begins FROM results_history
+WHERE ({tenant:String} = '' OR tenant_id = {tenant:String})
+  AND ({experiment:String} = '' OR experiment_id = {experiment:String})
+"""
+
 SAMPLE_RATIO = """
 SELECT * EXCEPT (version) FROM sample_ratio
 WHERE bots = 'excluded' AND segment = {segment:String}
@@ -31,9 +63,16 @@ ORDER BY tenant_id, experiment_id
 """
 
 
+class HistoryError(Exception):
+    """Nothing is remembered of the moment asked for; one line for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which results. An empty tenant or experiment is every one; config version 0 is all of them together."""
+    """Which results. An empty tenant or experiment is every one; config version 0 is all of them together.
+
+    ``as_of_ms`` asks for what was known at that moment; None is now.
+    """
 
     tenant_id: str = ""
     experiment_id: str = ""
@@ -41,6 +80,7 @@ class Question:
     policy: str = "first_seen"
     segment: str = ""
     config_version: int = 0
+    as_of_ms: int | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -52,6 +92,7 @@ class Question:
             "policy": self.policy,
             "segment": self.segment,
             "config_version": self.config_version,
+            "as_of_ms": self.as_of_ms or 0,
         }
 
 
@@ -59,9 +100,15 @@ def read_results(settings: Settings, question: Question) -> list[Row]:
     """One row per experiment, metric and treatment.
 
     Raises:
+        HistoryError: What was known at a moment is asked for, and history does not reach back to it.
         DatabaseError: ClickHouse does not answer.
     """
-    return read(settings, RESULTS, question.parameters)
+    if question.as_of_ms is None:
+        return read(settings, RESULTS, question.parameters)
+    rows = read(settings, RESULTS_THEN, question.parameters)
+    if not rows:
+        _refuse_before_history(settings, question, question.as_of_ms)
+    return rows
 
 
 def read_sample_ratios(settings: Settings, question: Question) -> list[Row]:
@@ -70,7 +117,19 @@ def read_sample_ratios(settings: Settings, question: Question) -> list[Row]:
     Raises:
         DatabaseError: ClickHouse does not answer.
     """
-    return read(settings, SAMPLE_RATIO, question.parameters)
+    query = SAMPLE_RATIO if question.as_of_ms is None else SAMPLE_RATIO_THEN
+    return read(settings, query, question.parameters)
+
+
+def _refuse_before_history(settings: Settings, question: Question, as_of_ms: int) -> None:
+    """Say since when there is history, unless it reached back and only these rows were not there."""
+    name = "/".join(part for part in (question.tenant_id, question.experiment_id) if part) or "any experiment"
+    [row] = read(settings, HISTORY_BEGINS, question.parameters)
+    if row["begins"] is None:
+        raise HistoryError(f"there is no history of {name} yet")
+    then = _plain(datetime.fromtimestamp(as_of_ms / 1000, UTC))
+    if row["begins"] > then:
+        raise HistoryError(f"the history of {name} begins at {row['begins']}, after {then}")
 
 
 def read(settings: Settings, query: str, parameters: Mapping[str, Any]) -> list[Row]:

@@ -9,7 +9,8 @@ keep it waiting:
 2. every lane has committed past the ends of the topics it is read for, and past a heartbeat that was sent
    after step 1 (it commits at checkpoints, by when all it computed up to there is in its topics);
 3. the scorecard job has written the slots and the counts topic up to their ends into ClickHouse;
-4. every experiment's results were computed from at least the slot updates then in ``slot_rows``.
+4. every experiment's results, in every view, were computed from at least the slot updates then in
+   ``slot_rows``.
 
 Whose work is waited for is an ``Audience``: the lanes readers see now, or one that is to be shown next.
 """
@@ -237,16 +238,16 @@ SELECT tenant_id, experiment_id, epoch, min(newest)
 FROM (
     SELECT tenant_id, experiment_id, epoch, max(slot_updates) AS newest
     FROM result_rows FINAL
-    GROUP BY ALL
+    GROUP BY tenant_id, experiment_id, epoch, view
     UNION ALL
     SELECT tenant_id, experiment_id, epoch, max(slot_updates) AS newest
     FROM sample_ratio_rows FINAL
-    GROUP BY ALL
+    GROUP BY tenant_id, experiment_id, epoch
 )
 GROUP BY tenant_id, experiment_id, epoch
-HAVING count() = 2
+HAVING count() = 5
 """
-"""Up to which sum of updates both the results and the sample ratio of each experiment are computed."""
+"""Up to which sum of updates the four views of each experiment and its sample ratio are computed."""
 
 
 def _by_experiment(client: Client, query: str, audience: Audience) -> dict[ExperimentKey, int]:

@@ -17,6 +17,9 @@ from infra.local import stack as local_stack
 from infra.local.elsewhere import free_environment
 from tests.running_stack import RunningStack
 
+OFTEN = {"LIVELIFT_SCORECARD_VIEWS_MS": "1000", "LIVELIFT_SCORECARD_HISTORY_MS": "2000"}
+"""So that no test waits for views and history as long as people may."""
+
 WORLD = ("processes", "jvm", "clickhouse", "stack", "bench")
 """Markers of tests that may start or reach something outside their own process."""
 
@@ -35,7 +38,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The whole stack on free ports, brought up once by the code behind ``livelift up``; gone at the end."""
-    environment = free_environment(tmp_path_factory.mktemp("stack"))
+    environment = free_environment(tmp_path_factory.mktemp("stack")) | OFTEN
     with pytest.MonkeyPatch.context() as patch:
         for name, text in environment.items():
             patch.setenv(name, text)

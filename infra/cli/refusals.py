@@ -11,6 +11,7 @@ from infra.clickhouse import DatabaseError
 from infra.cluster import ClusterError
 from infra.definitions import DefinitionError
 from infra.registry import RegistryError
+from infra.results import HistoryError
 from infra.scenario import ScenarioError
 from infra.waiting import NotThereError
 
@@ -19,6 +20,7 @@ REFUSALS = (
     ClusterError,
     DatabaseError,
     DefinitionError,
+    HistoryError,
     NotThereError,
     RegistryError,
     ScenarioError,

@@ -12,6 +12,7 @@ import typer
 
 from config.settings import load
 from infra.cli.errors import CliError
+from infra.cli.moments import moment
 from infra.cli.output import Column, Format, note, print_json, print_table
 from infra.cli.progress import bar
 from infra.cli.refusals import refusals
@@ -26,7 +27,6 @@ from infra.rejected import (
     read_replays,
     replay,
 )
-from schemas.event_lines import BadLineError, epoch_ms
 from schemas.events import RejectedRecord
 from udfs.attribution.reference import Reason
 
@@ -39,14 +39,6 @@ NAMED = 20
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.add_typer(group, name="rejected")
-
-
-def moment(text: str) -> int:
-    """Epoch milliseconds of a time as people give it on the command line."""
-    try:
-        return epoch_ms(int(text) if text.lstrip("-").isdigit() else text)
-    except BadLineError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 Tenant = Annotated[str, typer.Argument(help="Only this tenant's.", show_default=False)]

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from config.settings import load
 from infra.cli.errors import CliError
+from infra.cli.moments import moment
 from infra.cli.output import Column, print_json, stdout, table
 from infra.cli.refusals import refusals
 from infra.results import Question, Row, read_results, read_sample_ratios
@@ -57,13 +58,19 @@ def results(
     policy: Annotated[Policy, typer.Option(help="What becomes of crossed users.")] = Policy.FIRST_SEEN,
     segment: Annotated[str, typer.Option(metavar="DIMENSION=VALUE", help="Empty is everyone.")] = "",
     config_version: Annotated[int, typer.Option(min=0, help="0 is all of them together.")] = 0,
+    as_of: Annotated[
+        int | None,
+        typer.Option(
+            parser=moment, metavar="TIME", help="What was known then: ISO 8601 or epoch milliseconds."
+        ),
+    ] = None,
     output: Annotated[
         ResultFormat, typer.Option("--format", help="For people or for machines.")
     ] = ResultFormat.TABLE,
 ) -> None:
-    """Show the newest results: difference, relative lift and its interval, p-value, sample ratio."""
+    """Show results, of now or of a moment: difference, lift and its interval, p-value, sample ratio."""
     settings = load()
-    question = Question(tenant, experiment, view, policy, segment, config_version)
+    question = Question(tenant, experiment, view, policy, segment, config_version, as_of)
     with refusals():
         rows = read_results(settings, question)
         ratios = read_sample_ratios(settings, question) if output is ResultFormat.TABLE else []
@@ -74,7 +81,7 @@ def results(
     elif rows or ratios:
         stdout().print(results_table(rows, ratios))
     else:
-        raise CliError(f"no results{_of(tenant, experiment)} yet")
+        raise CliError(f"no results{_of(tenant, experiment)} {'yet' if as_of is None else 'then'}")
 
 
 def print_csv(rows: Sequence[Row]) -> None:

@@ -1,39 +1,27 @@
-"""What the job knows of one experiment: its definitions and, by epoch, the newest sums of every group.
+"""What the job knows of one experiment: its definitions and, by epoch, the sums of every group of slots.
 
-The text forms here are what lives in Flink's state and on its channels; each state value begins with its
-layout, so that a later layout can read an earlier one.
+The text forms here are what lives in Flink's state; each state value begins with its layout, so that a later
+layout can read an earlier one.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
+from jobs.scorecard.cuts import Cuts, Read
+from jobs.scorecard.definitions import Definition
+from jobs.scorecard.history import Recorded
+from jobs.scorecard.layout import LAYOUT, check_layout
 from jobs.scorecard.looks import Looks
-from udfs.attribution import sums as wire
-from udfs.stats import Direction, Kind
-from udfs.stats.decisions import stop_level
-
-LAYOUT = 2
-"""1 knew no epochs and was never released."""
-
-
-class Group(NamedTuple):
-    """Slots of all days of exposure together."""
-
-    config_version: int
-    variant_id: str
-    metric_id: str
-    segment: str
-    unit_class: str
-    region: str
+from jobs.scorecard.pace import Pace
+from jobs.scorecard.slots import NOTHING, Amount, Change, Cohort, Group, Slots
 
 
 class Totals(NamedTuple):
-    """The sums of a group: ``n`` users, the fourteen ``sums`` in micro-units (see ``udfs.stats.Moments``)."""
+    """The sums of a group over all cohorts: ``n`` users, the fourteen ``sums`` in micro-units."""
 
     n: int
     sums: tuple[int, ...]
@@ -43,88 +31,8 @@ class Totals(NamedTuple):
     """Greatest append time counted."""
     first_cohort_ms: int | None = None
     """Start of the earliest cohort with users, whom only groups of exposure slots (metric ``''``) have."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric of a definition, defaults filled in."""
-
-    metric_id: str
-    source: str
-    kind: Kind
-    cap: float | None
-    window_start_days: float
-    window_days: float | None
-    role: str
-    direction: Direction
-    margin: float | None
-    margin_abs: float | None
-    stop: bool
-
-    @property
-    def meaning(self) -> tuple[object, ...]:
-        """What must be the same in two versions for their users to be put together."""
-        return self.kind, self.source, self.cap, self.window_start_days, self.window_days
-
-    @classmethod
-    def from_json(cls, metric: Mapping[str, Any]) -> Self:
-        """Reads one entry of ``metrics``."""
-        names = ("source", "kind", "cap", "window_start_days", "window_days", "role", "direction")
-        more = ("margin", "margin_abs", "stop")
-        return cls(metric["id"], *(metric[name] for name in names + more))
-
-
-@dataclass(frozen=True)
-class Definition:
-    """One version of an experiment, as published."""
-
-    tenant_id: str
-    experiment_id: str
-    config_version: int
-    control: str
-    cohort_hours: float
-    weights: Mapping[str, float]
-    pre_period_days: float
-    alpha: float
-    planned_units: int
-    stop_alpha: float
-    min_days: float
-    ship: bool
-    metrics: tuple[Metric, ...]
-
-    @property
-    def treatments(self) -> tuple[str, ...]:
-        """Every variant but the control, in the order of the definition."""
-        return tuple(variant for variant in self.weights if variant != self.control)
-
-    @property
-    def stop_level(self) -> float | None:
-        """Error rate of each guardrail that can stop it, in each treatment; None where none can."""
-        guardrails = sum(metric.stop for metric in self.metrics)
-        return stop_level(self.stop_alpha, guardrails, len(self.treatments)) if guardrails else None
-
-    def shares(self, treatment: str) -> tuple[float, float]:
-        """Shares of the control and of a treatment among the users of all variants."""
-        total = sum(self.weights.values())
-        return self.weights[self.control] / total, self.weights[treatment] / total
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Reads the value of a record of the definitions topic."""
-        published = json.loads(text)
-        return cls(
-            weights=published["variants"],
-            metrics=tuple(Metric.from_json(metric) for metric in published["metrics"]),
-            ship=published.get("ship", False),
-            **{name: published[name] for name in _PLAIN},
-        )
-
-
-_PLAIN = (
-    *("tenant_id", "experiment_id", "config_version", "control", "cohort_hours"),
-    *("pre_period_days", "alpha", "planned_units", "stop_alpha", "min_days"),
-)
-"""Fields of a definition that are taken as published."""
+    last_cohort_ms: int | None = None
+    """Start of the latest cohort that ever had users."""
 
 
 @dataclass
@@ -134,6 +42,79 @@ class Book:
     totals: dict[Group, Totals] = field(default_factory=dict)
     definitions: dict[int, Definition] = field(default_factory=dict)
     epoch: int = 0
+    cohorts: set[Cohort] = field(default_factory=set)
+    """All that have slots."""
+    cuts: Cuts | None = None
+    """None: to be made from the slots when somebody asks."""
+    moved_to_ms: int = 0
+    """The moment at which the cuts hold."""
+    pace: Pace = field(default_factory=Pace)
+    recorded: Recorded = field(default_factory=Recorded)
+    lost: set[Group] = field(default_factory=set)
+    """Whose first cohort lost its users: ``find_first_cohorts`` looks for the one that follows."""
+
+    @property
+    def as_of_ms(self) -> int:
+        """Greatest append time counted in any group."""
+        return max((totals.as_of_ms for totals in self.totals.values()), default=0)
+
+    def count(self, change: Change, slots: Slots) -> bool:
+        """Let a slot's row replace the one among the slots of its cohort, here and in all sums.
+
+        Returns:
+            False where the row there was emitted later.
+        """
+        group, slot, cohort = change.group, change.slot, change.cohort
+        before = slots.get(group)
+        if before is not None and before.version >= slot.version:
+            return False
+        slots[group] = slot
+        difference = slot.amount.minus(before.amount if before else NOTHING)
+        known = self.totals.get(group, Totals(*NOTHING, 0))
+        self.totals[group] = Totals(
+            *Amount(*known[:3]).plus(difference), max(known.as_of_ms, change.as_of_ms), *_ends(known, change)
+        )
+        if known.first_cohort_ms == change.cohort_ms and change.n <= 0:
+            self.lost.add(group)
+        self.cohorts.add(cohort)
+        if self.cuts is not None:
+            self.cuts.add(cohort, group, difference)
+        return True
+
+    def move(self, now_ms: int, read: Read) -> bool:
+        """Let the cuts hold now; returns whether users came in or went out by that."""
+        if self.cuts is None:
+            self.cuts = Cuts.of(self.definitions.values())
+        self.moved_to_ms = self.pace.as_of_ms(self.as_of_ms, now_ms)
+        return self.cuts.move(self.cohorts, self.moved_to_ms, read)
+
+    def next_move_ms(self) -> int | None:
+        """The next moment at which users come in or go out if nothing changes."""
+        return None if self.cuts is None else self.cuts.next_move_ms(self.cohorts, self.moved_to_ms)
+
+    def find_first_cohorts(self, read: Read) -> None:
+        """Look through the slots for what changes alone cannot tell: rare, it needs users that leave."""
+        for group in self.lost:
+            starts = (
+                cohort.start_ms
+                for cohort in sorted(self.cohorts)
+                if (cohort.config_version, cohort.segment) == (group.config_version, group.segment)
+                and (slot := read(cohort).get(group)) is not None
+                and slot.n > 0
+            )
+            self.totals[group] = self.totals[group]._replace(first_cohort_ms=next(starts, None))
+        self.lost.clear()
+
+
+def _ends(known: Totals, change: Change) -> tuple[int | None, int | None]:
+    """The first and last cohort with users; the first is lost when its users are."""
+    first, last = known.first_cohort_ms, known.last_cohort_ms
+    if change.metric_id or (change.n <= 0 and change.cohort_ms != first):
+        return first, last
+    if change.n <= 0:
+        return None, last
+    start = change.cohort_ms
+    return start if first is None else min(first, start), start if last is None else max(last, start)
 
 
 @dataclass
@@ -144,6 +125,10 @@ class Shelf:
     books: dict[int, Book] = field(default_factory=dict)
     looks: dict[int, Looks] = field(default_factory=dict)
     """By epoch, like the books; absent until somebody looked."""
+    wakes_ms: set[int] = field(default_factory=set)
+    """Timers that are set, as far as known."""
+    second_looks_ms: set[int] = field(default_factory=set)
+    """Those for second looks alone."""
 
     def book(self, epoch: int) -> Book:
         """The book of an epoch, begun when it is first asked for."""
@@ -156,6 +141,7 @@ class Shelf:
         cls,
         totals: Iterable[tuple[str, str]],
         definitions: Iterable[str],
+        cohorts: Iterable[Cohort] = (),
         looks: Iterable[tuple[str, str]] = (),
     ) -> Self:
         """Undoes ``encode_place``, ``encode_totals`` and ``Looks.encode``; reads the definitions topic."""
@@ -164,23 +150,11 @@ class Shelf:
             sums = decode_totals(text)
             epoch, group = decode_place(place)
             shelf.book(epoch).totals[group] = sums
+        for cohort in cohorts:
+            shelf.book(cohort.epoch).cohorts.add(cohort)
         for definition in map(Definition.from_json, definitions):
             shelf.definitions[definition.config_version] = definition
         return shelf
-
-
-def parse_changes(text: str) -> Iterator[tuple[int, Group, Totals]]:
-    """Reads the ``changes`` of one record of ``changed_sums.sql``: their epochs, groups and sums."""
-    for change in json.loads(text):
-        group = Group(*(change[name] for name in Group._fields))
-        sums = parse_sums(change["sums"])
-        totals = Totals(change["n"], sums, change["updates"], change["as_of"], change["first_cohort"])
-        yield change["epoch"], group, totals
-
-
-def parse_sums(text: str) -> tuple[int, ...]:
-    """The fourteen sums from the base64 text in which SQL's JSON carries bytes."""
-    return wire.decode(base64.b64decode(text))
 
 
 def encode_place(epoch: int, group: Group) -> str:
@@ -206,9 +180,5 @@ def decode_totals(text: str) -> Totals:
         ValueError: The layout is unknown: the state was written by another release.
     """
     layout, n, sums, *rest = json.loads(text)
-    if layout != LAYOUT:
-        raise ValueError(
-            f"layout {layout} of the sums in state is unknown: this release knows {LAYOUT};"
-            " start the job without --restore"
-        )
+    check_layout("sums", layout)
     return Totals(n, tuple(sums), *rest)

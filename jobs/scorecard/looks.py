@@ -14,14 +14,13 @@ Both only leave evidence out or weaken it, so a p that held for every look still
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
+from jobs.scorecard.layout import LAYOUT, check_layout
 from udfs.stats import planned_information
 from udfs.stats.sequential import mixture_precision
-
-LAYOUT = 1
 
 APART_MS = 500
 """Two looks nearer to each other than this are one."""
@@ -32,7 +31,7 @@ BEHIND_MS = 15_000
 SETTLED_MS = 10_000
 
 Key = tuple[str | int, ...]
-"""What a p-value is about; its first part says which kind of test."""
+"""What a p-value is about: the kind of test, the view, and the rest."""
 
 
 class Frozen(NamedTuple):
@@ -73,13 +72,12 @@ class Minimum:
     frozen: Frozen | None = None
 
 
-@dataclass
-class Waiting:
+class Waiting(NamedTuple):
     """Evidence that another look must bear out: the weakest of all looks since ``at_ms``."""
 
     at_ms: int
     as_of_ms: int
-    log_p: dict[Key, float]
+    log_p: float
 
 
 @dataclass
@@ -92,7 +90,7 @@ class Looks:
     minima: dict[Key, Minimum] = field(default_factory=dict)
     decided: list[str] = field(default_factory=list)
     """Ids of decisions, each made once."""
-    waiting: Waiting | None = None
+    waiting: dict[Key, Waiting] = field(default_factory=dict)
 
     @classmethod
     def begun(cls, now_ms: int) -> Self:
@@ -100,41 +98,57 @@ class Looks:
         return cls(now_ms, now_ms)
 
     def look(
-        self, evidence: Mapping[Key, Evidence], *, as_of_ms: int, now_ms: int, is_new: bool, began_ms: int = 0
-    ) -> bool:
-        """Take one look; returns whether it confirmed the one before.
+        self,
+        evidence: Mapping[Key, Evidence],
+        *,
+        views: Collection[str],
+        as_of_ms: int,
+        now_ms: int,
+        is_new: bool,
+        began_ms: int = 0,
+    ) -> None:
+        """Take one look at some views.
 
         Args:
-            evidence: Every question that has an answer at this look.
+            evidence: Every question of these views that has an answer now.
             as_of_ms: Append time of the newest event in the sums.
             is_new: The sums changed since the last look.
             began_ms: When the job began, or began again.
         """
         if is_new and now_ms - as_of_ms > BEHIND_MS:
-            self.unsettled_at_ms = now_ms
+            self.unsettled_at_ms = max(self.unsettled_at_ms, now_ms)
         if now_ms < self._settled_from_ms(began_ms):
-            self.waiting = None
-            return False
-        before = self.waiting
-        if before is not None and now_ms - before.at_ms < APART_MS:
-            before.log_p = _weaker(before.log_p, evidence)
-            return False
-        self.waiting = Waiting(now_ms, as_of_ms, {key: each.log_p for key, each in evidence.items()})
-        if before is None:
-            return False
-        for key, log_p in _weaker(before.log_p, evidence).items():
-            self._enter(key, log_p, before.as_of_ms, evidence[key])
-        return True
+            self.waiting.clear()
+            return
+        self.waiting = {
+            key: each for key, each in self.waiting.items() if key[1] not in views or key in evidence
+        }
+        for key, found in evidence.items():
+            before = self.waiting.get(key, Waiting(now_ms, as_of_ms, found.log_p))
+            weaker = max(before.log_p, found.log_p)
+            is_apart = now_ms - before.at_ms >= (APART_MS if is_new else SILENCE_MS)
+            if is_apart:
+                self._enter(key, weaker, before.as_of_ms, found)
+            self.waiting[key] = (
+                Waiting(now_ms, as_of_ms, found.log_p) if is_apart else before._replace(log_p=weaker)
+            )
 
     def next_look_ms(self, began_ms: int = 0) -> int | None:
         """When to look again although nothing may have changed; None when that could say nothing new."""
-        if self.waiting is None:
+        if not self.waiting:
             return self._settled_from_ms(began_ms)
-        is_open = any(
-            key not in self.minima or log_p < self.minima[key].log_p
-            for key, log_p in self.waiting.log_p.items()
-        )
-        return self.waiting.at_ms + SILENCE_MS if is_open else None
+        return min((each.at_ms + SILENCE_MS for each in self._open().values()), default=None)
+
+    def open_views(self) -> list[str]:
+        """The views of which a second look could say something new."""
+        return sorted({str(key[1]) for key in self._open()})
+
+    def _open(self) -> dict[Key, Waiting]:
+        return {
+            key: each
+            for key, each in self.waiting.items()
+            if key not in self.minima or each.log_p < self.minima[key].log_p
+        }
 
     @property
     def settled(self) -> tuple[dict[Key, Minimum], int]:
@@ -160,11 +174,7 @@ class Looks:
 
     def encode(self) -> str:
         """The text in state, and in ClickHouse for a job that begins without state."""
-        waiting = self.waiting and [
-            self.waiting.at_ms,
-            self.waiting.as_of_ms,
-            [[key, log_p] for key, log_p in self.waiting.log_p.items()],
-        ]
+        waiting = [[key, *each] for key, each in self.waiting.items()]
         minima = [[key, each.log_p, each.crossed_at_ms, each.frozen] for key, each in self.minima.items()]
         content = [LAYOUT, self.since_ms, self.unsettled_at_ms, waiting, minima, self.decided]
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
@@ -176,13 +186,8 @@ class Looks:
         Raises:
             ValueError: The layout is unknown: the text was written by another release.
         """
-        layout, *content = json.loads(text)
-        if layout != LAYOUT:
-            raise ValueError(
-                f"layout {layout} of the looks in state is unknown: this release knows {LAYOUT};"
-                " start the job without --restore"
-            )
-        since_ms, unsettled_at_ms, waiting, minima, decided = content
+        layout, since_ms, unsettled_at_ms, waiting, minima, decided = json.loads(text)
+        check_layout("looks", layout)
         return cls(
             since_ms,
             unsettled_at_ms,
@@ -191,14 +196,5 @@ class Looks:
                 for key, log_p, crossed_at_ms, frozen in minima
             },
             decided,
-            waiting and _waiting(*waiting),
+            {tuple(key): Waiting(*each) for key, *each in waiting},
         )
-
-
-def _weaker(before: Mapping[Key, float], evidence: Mapping[Key, Evidence]) -> dict[Key, float]:
-    """Of what both looks can answer, the greater p."""
-    return {key: max(log_p, evidence[key].log_p) for key, log_p in before.items() if key in evidence}
-
-
-def _waiting(at_ms: int, as_of_ms: int, log_p: list[list[Any]]) -> Waiting:
-    return Waiting(at_ms, as_of_ms, {tuple(key): each for key, each in log_p})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedCoProcessFunction, MapFunction, RuntimeContext
@@ -12,9 +14,13 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from config.settings import ClickHouse
 from jobs.scorecard import rows, tables, verdicts
-from jobs.scorecard.book import Book, Definition, Shelf, encode_place, encode_totals, parse_changes
+from jobs.scorecard.book import Book, Shelf, encode_place, encode_totals
+from jobs.scorecard.definitions import Definition
+from jobs.scorecard.history import HISTORY
 from jobs.scorecard.looks import Looks
+from jobs.scorecard.pace import Times
 from jobs.scorecard.rows import EMISSION_BITS
+from jobs.scorecard.slots import Change, Cohort, Group, Slots, SlotStore, parse_changes
 from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
 
 REMEMBERED_EXPERIMENTS = 512
@@ -22,97 +28,193 @@ REMEMBERED_EXPERIMENTS = 512
 
 
 class Scorecard(KeyedCoProcessFunction):
-    """Emits every row of an experiment's statistics whenever its sums or definitions change.
+    """Emits an experiment's rows: of view ``all`` when something changes, of every view as time passes.
 
-    Keyed by experiment. Keeps the newest sums of every group of slots, apart for each rebuild epoch, and
-    every definition, as versioned JSON, for as long as the job lives. Absolute rows in, absolute rows out: a
-    replay only says the same again under a greater version. Until a definition has come the sums wait for
-    it, and the other way round.
+    Keyed by experiment. Keeps the newest row of every slot by cohort and the sums of every group of slots,
+    apart for each rebuild epoch, and every definition, as versioned JSON, for as long as the job lives.
+    Absolute rows in, absolute rows out: a replay only says the same again under a greater version. Until a
+    definition has come the slots wait for it, and the other way round.
 
-    Each answer is a look (``looks.py``); what looks leave behind is in state, too, and a timer takes the look
-    that confirms the last one. Without state it begins from what ClickHouse remembers, and waits for it.
-    Decisions come with the answer that shows their crossing, for their table and for their topic.
+    Timers go by the clock of the machine and only ask to look: what is due is decided then, so a timer that
+    fires twice, late or after a restart does no harm.
+
+    Each answer is a look (``looks.py``); what looks leave behind is in state, too. Without state they go on
+    from what ClickHouse remembers, for whose answer the job waits. Decisions come with the answer that shows
+    their crossing, for their table and for their topic.
+
+    Args:
+        clickhouse: Where earlier looks are remembered.
+        times: How often the other views and history are refreshed.
+        now_s: The clock of the machine, in seconds.
     """
 
     def __init__(
         self,
         clickhouse: ClickHouse,
-        connect: Callable[[ClickHouse], Memory] = memory_of,
+        times: Times | None = None,
         now_s: Callable[[], float] = time.time,
+        connect: Callable[[ClickHouse], Memory] = memory_of,
     ) -> None:
         self._clickhouse = clickhouse
         self._connect = connect
+        self._times = times or Times()
         self._now_s = now_s
         self._last_micros = 0
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        text = Types.STRING()
-        self._sums: MapState = runtime_context.get_map_state(MapStateDescriptor("sums-by-group", text, text))
-        self._definitions: MapState = runtime_context.get_map_state(
-            MapStateDescriptor("definitions-by-version", text, text)
-        )
-        self._looks: MapState = runtime_context.get_map_state(
-            MapStateDescriptor("looks-by-epoch", text, text)
-        )
+        def texts(name: str) -> MapState:
+            return runtime_context.get_map_state(MapStateDescriptor(name, Types.STRING(), Types.STRING()))
+
+        self._sums = texts("sums-by-group")
+        self._slots = SlotStore(texts("slots-by-cohort"))
+        self._definitions = texts("definitions-by-version")
+        self._looks = texts("looks-by-epoch")
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
         self._memory = self._connect(self._clickhouse)
-        self._began_ms = int(self._now_s() * 1000)
+        self._began_ms = self._now_ms()
 
     def close(self) -> None:
         self._memory.close()
 
     def process_element1(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
-        """New sums of one experiment: ``(experiment, JSON)``. Books without new sums say nothing again."""
-        shelf = self._shelf(ctx.get_current_key())
-        changed = set()
-        for epoch, group, totals in parse_changes(value[1]):
-            self._sums.put(encode_place(epoch, group), encode_totals(totals))
-            shelf.book(epoch).totals[group] = totals
-            changed.add(epoch)
+        """Changed slots of one experiment: ``(experiment, JSON)``. Books without any say nothing again."""
+        experiment = ctx.get_current_key()
+        shelf = self._shelf(experiment)
+        is_new = not shelf.books
+        changed = self._count(experiment, shelf, parse_changes(value[1]))
+        now_ms = self._now_ms()
         for epoch in sorted(changed):
-            yield from self._answers(ctx, shelf, shelf.book(epoch))
+            yield from self._answers(experiment, shelf, shelf.book(epoch), now_ms)
+        if changed:
+            self._wake_to_look(ctx, shelf)
+            self._wake(ctx, shelf, now_ms if is_new else self._times.next_views_ms(experiment, now_ms))
 
     def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """A definition as published: ``(experiment, JSON)``. The first of a version stands."""
-        shelf = self._shelf(ctx.get_current_key())
+        experiment = ctx.get_current_key()
+        shelf = self._shelf(experiment)
         definition = Definition.from_json(value[1])
         if definition.config_version in shelf.definitions:
             return
         self._definitions.put(str(definition.config_version), value[1])
         shelf.definitions[definition.config_version] = definition
+        now_ms = self._now_ms()
         for _, book in sorted(shelf.books.items()):
-            yield from self._answers(ctx, shelf, book)
+            book.cuts = None
+            yield from self._answers(experiment, shelf, book, now_ms)
+        if shelf.books:
+            self._wake_to_look(ctx, shelf)
+            self._wake(ctx, shelf, now_ms)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterable[Row]:
-        """Looks again where a look waits to be confirmed; says something only if that changed something."""
-        shelf = self._shelf(ctx.get_current_key())
-        for epoch, looks in sorted(shelf.looks.items()):
-            due_ms = looks.next_look_ms(self._began_ms)
-            if due_ms is not None and due_ms <= timestamp:
-                yield from self._answers(ctx, shelf, shelf.book(epoch), is_new=False)
+        """Time to look what is due: views, history, users who come in or go out by time, a second look."""
+        experiment = ctx.get_current_key()
+        shelf = self._shelf(experiment)
+        now_ms = max(self._now_ms(), timestamp)
+        is_second_look = timestamp in shelf.second_looks_ms - shelf.wakes_ms
+        shelf.wakes_ms = {wake_ms for wake_ms in shelf.wakes_ms if wake_ms > now_ms}
+        shelf.second_looks_ms = {look_ms for look_ms in shelf.second_looks_ms if look_ms > now_ms}
+        for _, book in sorted(shelf.books.items()):
+            if not is_second_look:
+                yield from self._look(experiment, shelf, book, now_ms)
+            yield from self._look_again(experiment, shelf, book, now_ms)
+            if book.pace.owes_views:
+                self._wake(ctx, shelf, self._times.next_views_ms(experiment, now_ms))
+            for wake_ms in self._times.next_history_ms(experiment, book.pace):
+                self._wake(ctx, shelf, wake_ms)
+            if (move_ms := book.next_move_ms()) is not None:
+                self._wake(ctx, shelf, book.pace.next_move_ms(move_ms))
+        self._wake_to_look(ctx, shelf)
 
-    def _answers(
-        self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, book: Book, *, is_new: bool = True
-    ) -> Iterator[Row]:
-        moment = self._moment(book.epoch)
-        looks = self._looks_at(ctx.get_current_key(), shelf, book.epoch, moment.now_ms)
-        card = rows.fill(book, moment, lambda *place: looks.frozen(("difference", *place)))
-        if card is None:
+    def _count(self, experiment: str, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
+        """Count changed slots, in memory and in state; returns the epochs of which something is new."""
+        cohorts: dict[Cohort, Slots] = {}
+        groups: set[tuple[int, Group]] = set()
+        for change in changes:
+            slots = cohorts.get(change.cohort) or self._slots.slots(experiment, change.cohort)
+            if shelf.book(change.epoch).count(change, slots):
+                cohorts[change.cohort] = slots
+                groups.add((change.epoch, change.group))
+        for cohort, slots in cohorts.items():
+            self._slots.keep(cohort, slots)
+        epochs = {epoch for epoch, _ in groups}
+        for epoch in epochs:
+            shelf.book(epoch).find_first_cohorts(partial(self._slots.slots, experiment))
+        for epoch, group in groups:
+            self._sums.put(encode_place(epoch, group), encode_totals(shelf.book(epoch).totals[group]))
+        return epochs
+
+    def _answers(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
+        """View ``all`` now; the others when they are due."""
+        book.pace.change(now_ms)
+        moment = self._moment(book.epoch, book.as_of_ms)
+        card, told = self._judged(experiment, shelf, book, moment, [rows.ALL], is_new=True)
+        yield from _emitted(card.tables if card else {})
+        yield from told
+
+    def _look(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
+        """Answer what is due of a book: views that changed or that time changed, and history."""
+        has_moved = book.move(now_ms, partial(self._slots.slots, experiment))
+        book.pace.owes_history |= has_moved
+        is_recorded = self._times.records(experiment, book.pace, now_ms)
+        if not (has_moved or is_recorded or book.pace.owes_views):
             return
+        views = rows.VIEWS if has_moved or is_recorded else rows.BESIDE_ALL
+        moment = self._moment(book.epoch, book.moved_to_ms)
+        card, told = self._judged(experiment, shelf, book, moment, views)
+        answered = card.tables if card else {}
+        yield from _emitted(answered)
+        yield from told
+        book.pace.owes_views = False
+        if is_recorded and answered:
+            book.pace.owes_history, book.pace.recorded_ms = False, now_ms
+            yield from _emitted(
+                {HISTORY[name]: book.recorded.changed(name, found) for name, found in answered.items()}
+            )
+
+    def _look_again(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
+        """Confirm a look after which nothing came; say something only if that changed something."""
+        looks = shelf.looks.get(book.epoch)
+        due_ms = looks.next_look_ms(self._began_ms) if looks else None
+        if looks is None or due_ms is None or due_ms > now_ms:
+            return
+        if book.move(now_ms, partial(self._slots.slots, experiment)):
+            book.pace.owes_views = book.pace.owes_history = True
         before = looks.settled
-        decided = verdicts.judge(card, looks, moment, is_new=is_new, began_ms=self._began_ms)
+        moment = self._moment(book.epoch, book.moved_to_ms)
+        views = looks.open_views() or rows.ASKED_AGAIN_AND_AGAIN
+        card, told = self._judged(experiment, shelf, book, moment, views)
+        if card is not None and looks.settled != before:
+            yield from _emitted(card.tables)
+        yield from told
+
+    def _judged(
+        self,
+        experiment: str,
+        shelf: Shelf,
+        book: Book,
+        moment: rows.Moment,
+        views: Sequence[str],
+        *,
+        is_new: bool = False,
+    ) -> tuple[rows.Card | None, list[Row]]:
+        """The card of these views as one more look, and what else there is to say of it."""
+        looks = self._looks_at(experiment, shelf, book.epoch, moment.now_ms)
+        card = rows.fill(book, moment, views, lambda *place: looks.frozen(("difference", *place)))
+        if card is None:
+            return None, []
+        before = looks.settled
+        decided = verdicts.judge(card, looks, is_new=is_new, began_ms=self._began_ms)
         self._looks.put(str(book.epoch), looks.encode())
-        next_ms = looks.next_look_ms(self._began_ms)
-        if next_ms is not None:
-            ctx.timer_service().register_processing_time_timer(next_ms)
-        answered = card.tables if is_new or looks.settled != before else {}
-        answered["look_rows"] = [verdicts.looks_row(card, looks, moment)] if looks.settled != before else []
-        answered["decision_rows"] = decided
-        for table, each in answered.items():
-            if each:
-                yield Row(table, tables.gathered(each))
-        for decision in decided:
-            yield Row(verdicts.DECISIONS, verdicts.topic_record(decision))
+        if looks.settled == before:
+            return card, []
+        more: dict[str, Sequence[Mapping[str, Any]]] = {
+            "look_rows": [verdicts.looks_row(card, looks)],
+            "decision_rows": decided,
+            **verdicts.behind(card, decided),
+        }
+        records = [Row(verdicts.DECISIONS, verdicts.topic_record(each)) for each in decided]
+        return card, [*_emitted(more), *records]
 
     def _looks_at(self, experiment: str, shelf: Shelf, epoch: int, now_ms: int) -> Looks:
         """The looks so far: known, remembered by ClickHouse, or begun now."""
@@ -122,19 +224,42 @@ class Scorecard(KeyedCoProcessFunction):
             shelf.looks[epoch] = Looks.decode(text) if text else Looks.begun(now_ms)
         return shelf.looks[epoch]
 
-    def _moment(self, epoch: int) -> rows.Moment:
+    def _wake_to_look(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf) -> None:
+        """Have every look confirmed in time."""
+        for looks in shelf.looks.values():
+            look_ms = looks.next_look_ms(self._began_ms)
+            if look_ms is not None and look_ms not in shelf.second_looks_ms:
+                shelf.second_looks_ms.add(look_ms)
+                ctx.timer_service().register_processing_time_timer(look_ms)
+
+    def _wake(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, at_ms: int) -> None:
+        """Have ``on_timer`` called then."""
+        if at_ms not in shelf.wakes_ms:
+            shelf.wakes_ms.add(at_ms)
+            ctx.timer_service().register_processing_time_timer(at_ms)
+
+    def _now_ms(self) -> int:
+        return int(self._now_s() * 1000)
+
+    def _moment(self, epoch: int, as_of_ms: int) -> rows.Moment:
         self._last_micros = max(self._last_micros + 1, int(self._now_s() * 1_000_000))
-        return rows.Moment(self._last_micros // 1000, epoch << EMISSION_BITS | self._last_micros)
+        return rows.Moment(self._last_micros // 1000, epoch << EMISSION_BITS | self._last_micros, as_of_ms)
 
     def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
         shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
-            self._sums.items(), self._definitions.values(), self._looks.items()
+            self._sums.items(), self._definitions.values(), self._slots.cohorts(), self._looks.items()
         )
         self._shelves[experiment] = shelf
         if len(self._shelves) > REMEMBERED_EXPERIMENTS:
             self._shelves.popitem(last=False)
         return shelf
+
+
+def _emitted(answered: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Row]:
+    for table, found in answered.items():
+        if found:
+            yield Row(table, tables.gathered(found))
 
 
 class WriteRows(MapFunction):

@@ -1,8 +1,8 @@
-"""The scorecard job: slots in, statistics in ClickHouse out. Sums in SQL, statistics in Python.
+"""The scorecard job: slots in, statistics in ClickHouse out. Batches in SQL, sums and statistics in Python.
 
 slots ─┬─ rows ──────────────────────── batches ── write                       → slot_rows
-       └─ newest per slot ── sums ── per experiment ─┬─ Scorecard ─┬─ batches ── write → result_rows, …
-definitions ─────────────────────────────────────────┘             └─ decisions        → decisions topic
+       └─ changes per experiment ─┬─ Scorecard ─┬─ batches ── write          → result_rows, …
+definitions ──────────────────────┘             └─ decisions                 → decisions topic
 counts ── rows ── batches ── write                                              → ledger_rows, activity_rows
 """
 
@@ -18,6 +18,7 @@ from pyflink.table import Schema, StreamTableEnvironment, Table
 
 from config.settings import ClickHouse, Settings
 from jobs.scorecard.operators import Scorecard, WriteRows
+from jobs.scorecard.pace import Times
 from jobs.wiring import kafka
 from jobs.wiring.clickhouse import Writer, writer_to
 from jobs.wiring.flink import python_workers
@@ -27,9 +28,8 @@ Connect = Callable[[ClickHouse], Writer]
 NAME = "livelift-scorecard"
 FOLDER = Path(__file__).parent
 
-MINI_BATCH_MS = 200
 BUNDLE_MS = 20
-"""Both are part of every result's age; longer ones save little, since what comes is already condensed."""
+"""Part of every result's age; longer ones save little, since what comes is already condensed."""
 
 COUNTS_WINDOW_MS = 2000
 """Ledger and activity count by minutes and wait longer, so that fewer of their rows are written."""
@@ -40,10 +40,6 @@ ROWS = Types.ROW_NAMED(["table_name", "answered"], [Types.STRING(), Types.STRING
 def options() -> dict[str, str]:
     """How the job must be planned and run."""
     return {
-        "table.exec.mini-batch.enabled": "true",
-        "table.exec.mini-batch.allow-latency": f"{MINI_BATCH_MS} ms",
-        "table.exec.mini-batch.size": "50000",
-        "table.optimizer.agg-phase-strategy": "TWO_PHASE",
         # Operators of SQL are named, too, so that a change in Python leaves them their state.
         "table.exec.uid.generation": "ALWAYS",
         # While ClickHouse is away no checkpoint can be complete; that is no reason to begin anew.
@@ -54,7 +50,6 @@ def options() -> dict[str, str]:
 
 def scorecard(tables: StreamTableEnvironment, settings: Settings, connect: Connect = writer_to) -> None:
     """Declare the whole job in an environment that has ``options``."""
-    tables.execute_sql("CREATE TEMPORARY FUNCTION exact_sum AS 'io.livelift.attribution.flink.ExactSum'")
     tables.execute_sql(kafka.slots_read(settings))
     tables.execute_sql(kafka.definitions_read(settings))
     tables.execute_sql(kafka.counts_read(settings))
@@ -76,12 +71,14 @@ def slot_rows(tables: StreamTableEnvironment, settings: Settings, connect: Conne
 
 
 def results(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
-    """The statistics of an experiment, whenever its sums change."""
-    changes = keyed_by_experiment(tables, changed_sums(tables, settings.scorecard.window_ms))
+    """The statistics of an experiment, whenever its sums change and as time passes."""
+    window = _seconds(settings.scorecard.window_ms)
+    changes = keyed_by_experiment(tables, tables.sql_query(_sql("changed_slots", window=window)))
     definitions = keyed_by_experiment(tables, tables.sql_query(_sql("definitions")))
+    times = Times(settings.scorecard.views_ms, settings.scorecard.history_ms)
     answers = (
         changes.connect(definitions)
-        .process(Scorecard(settings.clickhouse), output_type=ROWS)
+        .process(Scorecard(settings.clickhouse, times), output_type=ROWS)
         .uid("scorecard-by-experiment")
         .name("scorecard")
     )
@@ -105,18 +102,6 @@ def decisions(tables: StreamTableEnvironment) -> None:
     written = tables.create_statement_set()
     written.add_insert("decisions", tables.sql_query(_sql("decisions")))
     written.attach_as_datastream()
-
-
-def changed_sums(tables: StreamTableEnvironment, window_ms: int) -> Table:
-    """The groups of slots whose sums changed, gathered per experiment and window.
-
-    The sums leave the planner as a changelog and come back: in one plan with the function that reads the
-    changelog their mini-batches would wait for watermarks, which an idle topic does not have.
-    """
-    sums = tables.to_changelog_stream(tables.sql_query(_sql("sums")))
-    tables.create_temporary_view("sums", tables.from_changelog_stream(sums))
-    tables.create_temporary_view("sum_changes", tables.sql_query(_sql("sum_changes")))
-    return tables.sql_query(_sql("changed_sums", window=_seconds(window_ms)))
 
 
 def keyed_by_experiment(tables: StreamTableEnvironment, table: Table) -> Any:

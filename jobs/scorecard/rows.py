@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from jobs.scorecard.book import Book, Definition, Metric
+from jobs.scorecard.book import Book
+from jobs.scorecard.cuts import ROLLING, Cuts, matured
+from jobs.scorecard.definitions import DAY_MS, HOUR_MS, Definition, Metric
 from jobs.scorecard.looks import Frozen
+from jobs.scorecard.slots import Cohort
 from jobs.scorecard.sums import Arm, Sums
 from udfs.stats import (
     Allocation,
@@ -61,8 +64,11 @@ STATISTICS = (
 CROSSED_ALPHA = 0.001
 """Below it crossed users are unbalanced: the sample ratio's limit, which also asks if data can be trusted."""
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+ALL, MATURED = "all", "matured"
+BESIDE_ALL = (MATURED, *ROLLING)
+VIEWS = (ALL, *BESIDE_ALL)
+ASKED_AGAIN_AND_AGAIN = (ALL, MATURED)
+"""Views with sequential columns: their users do not leave."""
 
 EMISSION_BITS = 52
 """Of a version, below the epoch: microseconds since 1970, enough until the year 2112."""
@@ -76,6 +82,8 @@ class Moment(NamedTuple):
     now_ms: int
     version: int
     """Greater than that of every earlier answer."""
+    as_of_ms: int
+    """Append time up to which events are counted."""
 
 
 @dataclass(frozen=True)
@@ -108,17 +116,55 @@ class Subject:
         return Reason.METRIC_CHANGED if len(meanings) > 1 else None
 
 
+@dataclass(frozen=True)
+class View:
+    """Which users count, by the time of their exposure."""
+
+    name: str
+    sums: Callable[[Metric], Sums]
+    """Those who count for a metric."""
+
+    @classmethod
+    def of(cls, name: str, book: Book, everyone: Sums) -> Self:
+        """A view of a book whose cuts hold at the moment of the answer."""
+        if name == ALL:
+            return cls(name, lambda _: everyone)
+        cuts = book.cuts or Cuts.of(())
+        if name in ROLLING:
+            rolling = Sums(book, cuts.by_rule[ROLLING[name]].sums)
+            return cls(name, lambda _: rolling)
+        windows = {metric.window_ms for each in everyone.definitions for metric in each.metrics}
+        by_window = {
+            window_ms: Sums(book, {} if window_ms is None else cuts.by_rule[matured(window_ms)].sums)
+            for window_ms in windows
+        }
+        return cls(name, lambda metric: by_window[metric.window_ms])
+
+
 class Question(NamedTuple):
     """A subject, and who counts."""
 
     subject: Subject
+    view: View
     segment: str
     policy: str
 
     @property
     def is_asked_once(self) -> bool:
-        """A question beside the main one: without sequential columns, family and decisions."""
-        return self.segment != "" or self.policy != "first_seen"
+        """A question beside the main ones: without sequential columns, family and decisions."""
+        is_main = self.segment == "" and self.policy == "first_seen"
+        return not is_main or self.view.name not in ASKED_AGAIN_AND_AGAIN
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it is not answered at all."""
+        never = self.view.name == MATURED and self.subject.newest[1].window_ms is None
+        return self.subject.reason or (Reason.NEVER_MATURES if never else None)
+
+    @property
+    def parts(self) -> Iterator[tuple[Definition, Sums]]:
+        """The versions, and the users of each who count."""
+        return ((definition, self.view.sums(metric)) for definition, metric in self.subject.parts)
 
     @property
     def family(self) -> int | None:
@@ -152,9 +198,11 @@ class Card:
     book: Book
     newest: Definition
     """Of the versions that have slots."""
-    as_of_ms: int
+    moment: Moment
+    views: Sequence[str]
     results: list[Answered]
     ratios: list[Allocated]
+    """None without view ``all``."""
 
     @property
     def tables(self) -> dict[str, list[Row]]:
@@ -165,27 +213,31 @@ class Card:
         }
 
 
-Begun = Callable[[int, str, str, str], Frozen | None]
-"""What the sequential test of (config version, view, metric, treatment) was begun with, if it was."""
+Begun = Callable[[str, int, str, str], Frozen | None]
+"""What the sequential test of (view, config version, metric, treatment) was begun with, if it was."""
 
 
-def answers(book: Book, moment: Moment) -> dict[str, list[Row]]:
-    """All rows of a book, by ClickHouse table, without what only several looks can tell."""
-    card = fill(book, moment)
+def answers(book: Book, moment: Moment, views: Sequence[str] = (ALL,)) -> dict[str, list[Row]]:
+    """The rows of ``fill`` by ClickHouse table, without what only several looks can tell."""
+    card = fill(book, moment, views)
     return card.tables if card else {}
 
 
-def fill(book: Book, moment: Moment, begun: Begun = lambda *place: None) -> Card | None:
-    """The card of a book; none before a definition and a slot of it are known."""
+def fill(
+    book: Book, moment: Moment, views: Sequence[str] = (ALL,), begun: Begun = lambda *place: None
+) -> Card | None:
+    """The card of these views; none before a definition and a slot of it are known.
+
+    The sample ratio goes with view ``all``; the other views are what the book's cuts say.
+    """
     sums = Sums(book)
     if not sums.definitions:
         return None
-    as_of_ms = max(totals.as_of_ms for totals in book.totals.values())
     common = {
         "tenant_id": sums.definitions[0].tenant_id,
         "experiment_id": sums.definitions[0].experiment_id,
         "epoch": book.epoch,
-        "as_of": as_of_ms,
+        "as_of": moment.as_of_ms,
         "computed_at": moment.now_ms,
         "slot_updates": sum(totals.updates for totals in book.totals.values()),
         "version": moment.version,
@@ -193,31 +245,57 @@ def fill(book: Book, moment: Moment, begun: Begun = lambda *place: None) -> Card
     regions = sorted({group.region for group in book.totals})
     covered = {"covers_from": sums.first_cohort_ms(), "regions": regions}
     results = [
-        each._replace(row={**common, **covered, **each.row}) for each in _results(sums, as_of_ms, begun)
+        each._replace(row={**common, **covered, **each.row})
+        for each in _views(book, sums, moment.as_of_ms, views, begun)
     ]
-    ratios = [each._replace(row={**common, **each.row}) for each in _ratios(sums)]
-    return Card(book, sums.definitions[-1], as_of_ms, results, ratios)
+    ratios = [each._replace(row={**common, **each.row}) for each in _ratios(sums)] if ALL in views else []
+    return Card(book, sums.definitions[-1], moment, views, results, ratios)
 
 
-def _results(sums: Sums, as_of_ms: int, begun: Begun) -> Iterator[Answered]:
+def _views(book: Book, sums: Sums, as_of_ms: int, names: Sequence[str], begun: Begun) -> Iterator[Answered]:
+    """Two rolling views of the same users have the same rows, so those are computed once."""
+    rolling: dict[frozenset[Cohort], list[Answered]] = {}
+    for name in names:
+        view = View.of(name, book, sums)
+        if name not in ROLLING or book.cuts is None:
+            yield from _results(sums, view, as_of_ms, begun)
+            continue
+        users = frozenset(book.cuts.by_rule[ROLLING[name]].inside)
+        if users not in rolling:
+            rolling[users] = list(_results(sums, view, as_of_ms, begun))
+        yield from (each._replace(row={**each.row, "view": name}) for each in rolling[users])
+
+
+def _results(sums: Sums, view: View, as_of_ms: int, begun: Begun) -> Iterator[Answered]:
     subjects = list(_subjects(sums.definitions))
-    questions = [Question(*each) for each in product(subjects, sums.segments, POLICIES)]
+    questions = [Question(*each) for each in product(subjects, [view], sums.segments, POLICIES)]
     comparisons = [_comparison(sums, question, as_of_ms, begun) for question in questions]
-    crossed: dict[tuple[tuple[int, ...], str], float | None] = {}
+    crossed: dict[tuple[object, ...], float | None] = {}
     for question, comparison, answer in zip(questions, comparisons, compare(comparisons).rows(), strict=True):
-        place = question.subject.versions, question.segment
+        place = *((part.config_version, users) for part, users in question.parts), question.segment
         if place not in crossed:
-            crossed[place] = _crossed_p_value(sums, question)
+            crossed[place] = _crossed_p_value(question)
+        row = _result(question, answer, crossed[place]) | {"seq_basis": _basis(question, answer, as_of_ms)}
         for config_version in question.subject.config_versions:
-            row = {"config_version": config_version, **_result(question, answer, crossed[place])}
-            yield Answered(row, question, comparison, answer)
+            yield Answered({"config_version": config_version, **row}, question, comparison, answer)
 
 
-def _crossed_p_value(sums: Sums, question: Question) -> float | None:
+def _basis(question: Question, answer: Mapping[str, Any], as_of_ms: int) -> str | None:
+    """Whether outcomes of the users in a sequential answer may still come."""
+    if question.reason or answer["seq_p_value"] is None:
+        return None
+    is_settled = all(
+        question.view.sums(metric).is_settled(definition, metric, as_of_ms)
+        for definition, metric in question.subject.parts
+    )
+    return "matured" if is_settled or question.view.name == MATURED else "accruing"
+
+
+def _crossed_p_value(question: Question) -> float | None:
     """p of: all variants of a version have equal shares of crossed users; none if nobody crossed, or all."""
 
     def users(classes: Sequence[str]) -> list[Mapping[str, int]]:
-        return [sums.variants(each, question.segment, classes) for each, _ in question.subject.parts]
+        return [sums.variants(each, question.segment, classes) for each, sums in question.parts]
 
     found = crossed_balance(users(["crossed"]), users(POLICIES["first_seen"]))
     return None if isinstance(found, Undetermined) else found
@@ -227,19 +305,20 @@ def _users_per_day(sums: Sums, question: Question, as_of_ms: int) -> float | Non
     """New users a day in both arms since the earliest cohort; none where no more come or time is short.
 
     Users came at any time in a cohort's width, so the rate is up to that much too low, and less with every
-    hour; before one hour beyond that width there is none.
+    hour; before one hour beyond that width there is none. Users mature a window after they came.
     """
     subject = question.subject
     since_ms = sums.first_cohort_ms(subject.versions)
     if question.is_asked_once or since_ms is None or subject.newest[0] is not sums.definitions[-1]:
         return None
-    elapsed_ms = as_of_ms - since_ms
+    delay_ms = (subject.newest[1].window_ms or 0) if question.view.name == MATURED else 0
+    elapsed_ms = as_of_ms - since_ms - delay_ms
     if elapsed_ms < HOUR_MS * (1 + max(part.cohort_hours for part, _ in subject.parts)):
         return None
     classes = POLICIES[question.policy]
     users = sum(
-        sums.users(Arm(part.config_version, variant), question.segment, classes)
-        for part, _ in subject.parts
+        counted.users(Arm(part.config_version, variant), question.segment, classes)
+        for part, counted in question.parts
         for variant in (part.control, subject.treatment)
     )
     return users * DAY_MS / elapsed_ms
@@ -261,20 +340,26 @@ def _subjects(definitions: Sequence[Definition]) -> Iterator[Subject]:
 
 def _comparison(sums: Sums, question: Question, as_of_ms: int, begun: Begun) -> Comparison:
     definition, metric = question.subject.newest
-    frozen = begun(question.subject.config_versions[-1], "all", metric.metric_id, question.subject.treatment)
+    frozen = begun(
+        question.view.name,
+        question.subject.config_versions[-1],
+        metric.metric_id,
+        question.subject.treatment,
+    )
     if frozen is None:
         shares = question.subject.parts[0][0].shares(question.subject.treatment)
         frozen = Frozen(sums.first.alpha, sums.first.planned_units, *shares)
     classes = POLICIES[question.policy]
 
-    def arm(part: Definition, variant_id: str) -> Moments:
-        return sums.moments(Arm(part.config_version, variant_id), metric.metric_id, question.segment, classes)
+    def arm(part: Definition, users: Sums, variant_id: str) -> Moments:
+        place = Arm(part.config_version, variant_id)
+        return users.moments(place, metric.metric_id, question.segment, classes)
 
     return Comparison(
         kind=metric.kind,
         strata=tuple(
-            (arm(part, part.control), arm(part, question.subject.treatment))
-            for part, _ in question.subject.parts
+            (arm(part, users, part.control), arm(part, users, question.subject.treatment))
+            for part, users in question.parts
         ),
         has_covariate=definition.pre_period_days > 0,
         alpha=frozen.alpha,
@@ -292,12 +377,12 @@ def _comparison(sums: Sums, question: Question, as_of_ms: int, begun: Begun) -> 
 
 def _result(question: Question, answer: Mapping[str, Any], crossed_p_value: float | None) -> Row:
     definition, metric = question.subject.newest
-    reason = question.subject.reason
+    reason = question.reason
     is_unbalanced = crossed_p_value is not None and crossed_p_value < CROSSED_ALPHA
     leaves_out = question.policy == "exclude_crossed" and answer["status"] == "ok"
     limit = Reason.CROSSED_UNBALANCED if is_unbalanced and leaves_out else answer["reason"]
     return {
-        "view": "all",
+        "view": question.view.name,
         "policy": question.policy,
         "segment": question.segment,
         "metric_id": metric.metric_id,
@@ -309,8 +394,6 @@ def _result(question: Question, answer: Mapping[str, Any], crossed_p_value: floa
         # Of several looks; ``verdicts.py`` fills them in.
         "seq_p_min": None,
         "crossed_at": None,
-        # Outcomes of users in this view may still come.
-        "seq_basis": None if reason or answer["seq_p_value"] is None else "accruing",
         "crossed_p_value": crossed_p_value,
         "status": "undetermined" if reason else answer["status"],
         "reason": reason or limit or "",

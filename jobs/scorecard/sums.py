@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from jobs.scorecard.book import Book, Definition
+from jobs.scorecard.book import Book, Totals
+from jobs.scorecard.definitions import Definition, Metric
+from jobs.scorecard.slots import Amount, Group
 from udfs.stats import SUM_NAMES, Moments
 
 NO_SUMS = (0,) * len(SUM_NAMES)
@@ -19,9 +21,13 @@ class Arm(NamedTuple):
 
 
 class Sums:
-    """The book's groups added over regions, and what they are groups of."""
+    """The book's groups added over regions, and what they are groups of.
 
-    def __init__(self, book: Book) -> None:
+    Args:
+        amounts: What is added, if not all users: of groups that are not in it there is nobody.
+    """
+
+    def __init__(self, book: Book, amounts: Mapping[Group, Totals | Amount] | None = None) -> None:
         seen = {group.config_version for group in book.totals}
         ordered = sorted(book.definitions.items())
         self.definitions: tuple[Definition, ...] = tuple(each for version, each in ordered if version in seen)
@@ -31,21 +37,22 @@ class Sums:
             """Alpha and planned units are the first version's, which later ones cannot change."""
         self.segments = sorted({group.segment for group in book.totals} | {""})
         self._first_cohorts: dict[int, int] = {}
+        self._last_cohorts: dict[int, int] = {}
         self._users: dict[tuple[Arm, str, str], int] = {}
         self._sums: dict[tuple[Arm, str, str, str], tuple[int, ...]] = {}
-        for group, totals in book.totals.items():
+        for group, amount in (book.totals if amounts is None else amounts).items():
             arm = Arm(group.config_version, group.variant_id)
             if group.metric_id:
                 place = (arm, group.segment, group.unit_class, group.metric_id)
-                self._sums[place] = _added(self._sums.get(place, NO_SUMS), totals.sums)
+                self._sums[place] = _added(self._sums.get(place, NO_SUMS), amount.sums)
             else:
                 users = (arm, group.segment, group.unit_class)
-                self._users[users] = self._users.get(users, 0) + totals.n
-                first = totals.first_cohort_ms
-                # A segment's cohorts are days, of which the first begins before anybody came.
-                if first is not None and group.segment == "" and group.unit_class != "bot":
-                    known = self._first_cohorts.get(group.config_version, first)
-                    self._first_cohorts[group.config_version] = min(known, first)
+                self._users[users] = self._users.get(users, 0) + amount.n
+        for group, totals in book.totals.items():
+            # A segment's cohorts are days, of which the first begins before anybody came.
+            if group.metric_id == "" and group.segment == "" and group.unit_class != "bot":
+                _note(self._first_cohorts, group.config_version, totals.first_cohort_ms, min)
+                _note(self._last_cohorts, group.config_version, totals.last_cohort_ms, max)
 
     def first_cohort_ms(self, config_versions: Iterable[int] | None = None) -> int | None:
         """Start of the earliest cohort of users of these versions, or of all; none before a user is known.
@@ -56,6 +63,13 @@ class Sums:
         return min(
             (self._first_cohorts[each] for each in versions if each in self._first_cohorts), default=None
         )
+
+    def is_settled(self, definition: Definition, metric: Metric, as_of_ms: int) -> bool:
+        """Whether the window of every user of a version is over."""
+        last_ms = self._last_cohorts.get(definition.config_version)
+        if metric.window_ms is None or last_ms is None:
+            return False
+        return last_ms + definition.cohort_ms(is_segment=False) + metric.window_ms <= as_of_ms
 
     def users(self, arm: Arm, segment: str, classes: Iterable[str]) -> int:
         """Users of these classes."""
@@ -75,6 +89,13 @@ class Sums:
         named = (definition.control, *definition.treatments)
         version = definition.config_version
         return {variant: self.users(Arm(version, variant), segment, classes) for variant in named}
+
+
+def _note(
+    known: dict[int, int], version: int, start_ms: int | None, better: Callable[[int, int], int]
+) -> None:
+    if start_ms is not None:
+        known[version] = better(known.get(version, start_ms), start_ms)
 
 
 def _added(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:

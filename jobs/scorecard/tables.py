@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobs.scorecard.book import parse_sums
+from jobs.scorecard import history
+from udfs.attribution import sums as wire
 from udfs.attribution.reference import LEDGER_NAMES
 from udfs.stats.moments import SUM_NAMES
 
@@ -48,8 +50,8 @@ def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns]]:
     """The tables a batch goes to, in the order in which they must be written, with its rows column by column.
 
     A batch is a JSON list of rows (``slot_rows``), of rows without their columns' names (``counts``, which
-    are rows of two tables) or of ``gathered`` rows (all other tables). Times stay epoch milliseconds, which
-    the driver takes for ``DateTime64(3)``.
+    are rows of two tables) or of ``gathered`` rows (all other tables; of those in history, more than one).
+    Times stay epoch milliseconds, which the driver takes for ``DateTime64(3)``.
     """
     parts = json.loads(batch)
     if name == "slot_rows":
@@ -57,7 +59,13 @@ def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns]]:
     elif name == "counts":
         yield from _counts(map(Count._make, parts))
     else:
-        yield name, {column: [value for part in parts for value in part[column]] for column in parts[0]}
+        columns = {column: [value for part in parts for value in part[column]] for column in parts[0]}
+        yield name, history.kept(columns) if name in history.HISTORY.values() else columns
+
+
+def parse_sums(text: str) -> tuple[int, ...]:
+    """The fourteen sums from the base64 text in which SQL's JSON carries bytes."""
+    return wire.decode(base64.b64decode(text))
 
 
 def _slot_columns(rows: list[dict[str, Any]]) -> Columns:

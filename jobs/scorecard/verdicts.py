@@ -10,22 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jobs.scorecard.definitions import DAY_MS
+from jobs.scorecard.history import HISTORY, behind_a_decision
 from jobs.scorecard.inputs import allocations_json, comparison_json
 from jobs.scorecard.looks import Evidence, Frozen, Key, Looks, Minimum
-from jobs.scorecard.rows import COMBINED, DAY_MS, EMISSION_BITS, Allocated, Answered, Card, Moment, Row
+from jobs.scorecard.rows import ALL, COMBINED, EMISSION_BITS, MATURED, Allocated, Answered, Card, Row
 from udfs.stats import Reason, holm
 from udfs.stats.decisions import INVALID_ALPHA, Goal, Kind, is_harm, is_invalid, may_ship
 
 LEAK_LOG_P = -1000.0
 """A user where nobody should be is no matter of chance; it counts like this much evidence."""
 
-RATIO: Key = ("ratio", "", "excluded")
-LEAK: Key = ("leak",)
+RATIO: Key = ("ratio", ALL, "", "excluded")
+LEAK: Key = ("leak", ALL)
 
 DECISIONS = "decisions"
 """In place of a table's name: the record is for the decisions topic."""
@@ -46,7 +48,7 @@ class Decision(NamedTuple):
     inputs: Mapping[str, Any]
 
 
-def judge(card: Card, looks: Looks, moment: Moment, *, is_new: bool, began_ms: int = 0) -> list[Row]:
+def judge(card: Card, looks: Looks, *, is_new: bool, began_ms: int = 0) -> list[Row]:
     """Take the card as one look; returns decisions as rows of ``decision_rows`` and remembers them.
 
     Args:
@@ -54,11 +56,18 @@ def judge(card: Card, looks: Looks, moment: Moment, *, is_new: bool, began_ms: i
         began_ms: When the job began, or began again.
     """
     evidence = dict(_evidence(card))
-    looks.look(evidence, as_of_ms=card.as_of_ms, now_ms=moment.now_ms, is_new=is_new, began_ms=began_ms)
+    looks.look(
+        evidence,
+        views=card.views,
+        as_of_ms=card.book.as_of_ms,
+        now_ms=card.moment.now_ms,
+        is_new=is_new,
+        began_ms=began_ms,
+    )
     adjusted = _fill_in(card, looks)
     made = []
     for decision in (*_invalid(card, looks), *_stops(card, looks), *_ships(card, looks, adjusted)):
-        row = _row(card, decision, moment)
+        row = _row(card, decision)
         if row["decision_id"] not in looks.decided:
             looks.decided.append(row["decision_id"])
             made.append(row)
@@ -68,7 +77,7 @@ def judge(card: Card, looks: Looks, moment: Moment, *, is_new: bool, began_ms: i
 def difference(answered: Answered) -> Key:
     """The key of a row's sequential test."""
     row = answered.row
-    return "difference", row["config_version"], row["view"], row["metric_id"], row["treatment_variant"]
+    return "difference", row["view"], row["config_version"], row["metric_id"], row["treatment_variant"]
 
 
 def _harm(answered: Answered) -> Key:
@@ -96,8 +105,9 @@ def _evidence(card: Card) -> Iterator[tuple[Key, Evidence]]:
     for ratio in card.ratios:
         if ratio.log_e is not None:
             yield _ratio(ratio), Evidence(_log_p(ratio.log_e), math.log(INVALID_ALPHA))
-    leaked = _everyone(card).row["reason"] == Reason.LEAK
-    yield LEAK, Evidence(LEAK_LOG_P if leaked else 0.0, math.log(INVALID_ALPHA))
+    if ALL in card.views:
+        leaked = _everyone(card).row["reason"] == Reason.LEAK
+        yield LEAK, Evidence(LEAK_LOG_P if leaked else 0.0, math.log(INVALID_ALPHA))
 
 
 def _log_p(log_e: float) -> float:
@@ -105,7 +115,7 @@ def _log_p(log_e: float) -> float:
 
 
 def _ratio(ratio: Allocated) -> Key:
-    return "ratio", ratio.row["segment"], ratio.row["bots"]
+    return "ratio", ALL, ratio.row["segment"], ratio.row["bots"]
 
 
 def _everyone(card: Card) -> Allocated:
@@ -123,7 +133,7 @@ def _fill_in(card: Card, looks: Looks) -> dict[Key, float]:
     adjusted = _adjusted(card, looks)
     for each in card.results:
         known = looks.minima.get(difference(each))
-        if each.question.is_asked_once or each.question.subject.reason:
+        if each.question.is_asked_once or each.question.reason:
             continue
         if known is not None or each.row["seq_p_value"] is not None:
             least = known or Minimum(0.0)
@@ -150,8 +160,8 @@ def _adjusted(card: Card, looks: Looks) -> dict[Key, float]:
 
 def _in_family(answered: Answered) -> Key:
     """Rows of the only version are rows of the combination."""
-    kind, _, *rest = difference(answered)
-    return kind, COMBINED, *rest
+    kind, view, _, *rest = difference(answered)
+    return kind, view, COMBINED, *rest
 
 
 def _borne_out(least: Minimum, log_e: float | None) -> float:
@@ -178,18 +188,20 @@ def _main(card: Card, view: str) -> Iterator[Answered]:
 
 
 def _stopping(card: Card) -> Iterator[Answered]:
-    return (each for each in _main(card, "all") if each.comparison.stop_level is not None)
+    return (each for each in _main(card, ALL) if each.comparison.stop_level is not None)
 
 
 def _guarding(card: Card) -> Iterator[Answered]:
     """Guardrails a treatment must pass before it is shipped, judged by users whose outcome is complete."""
     if card.newest.ship:
-        for each in _main(card, "matured"):
+        for each in _main(card, MATURED):
             if each.question.subject.newest[1].role == "guardrail":
                 yield each
 
 
 def _invalid(card: Card, looks: Looks) -> Iterator[Decision]:
+    if ALL not in card.views:
+        return
     ratio = _everyone(card)
     shares, leak = _minimum(looks, RATIO), _minimum(looks, LEAK)
     leaked = sum(sum(each.leaked.values()) for each in ratio.allocations)
@@ -261,13 +273,14 @@ def _ships(card: Card, looks: Looks, adjusted: Mapping[Key, float]) -> Iterator[
     if not card.newest.ship:
         return
     sound = not is_invalid(_minimum(looks, RATIO).log_p) and _minimum(looks, LEAK).crossed_at_ms is None
-    goals = [each for each in _main(card, "matured") if difference(each) in adjusted]
+    goals = [each for each in _main(card, MATURED) if difference(each) in adjusted]
     for each in goals:
         treatment, alpha = each.row["treatment_variant"], each.comparison.alpha
         guards = [guard for guard in _guarding(card) if guard.row["treatment_variant"] == treatment]
         safe = {guard.row["metric_id"]: _noninferior(looks, guard) for guard in guards}
         of_treatment = [_goal(goal, adjusted) for goal in goals if goal.row["treatment_variant"] == treatment]
-        days = (card.as_of_ms - (each.row["covers_from"] or card.as_of_ms)) / DAY_MS
+        as_of_ms = card.moment.as_of_ms
+        days = (as_of_ms - (each.row["covers_from"] or as_of_ms)) / DAY_MS
         goal = _goal(each, adjusted)
         if not may_ship(
             goal,
@@ -334,7 +347,7 @@ def decision_id(tenant_id: str, experiment_id: str, epoch: int, *rest: Any) -> s
     return f"{rest[1]}-{hashlib.sha256(place.encode()).hexdigest()[:20]}"
 
 
-def _row(card: Card, decision: Decision, moment: Moment) -> Row:
+def _row(card: Card, decision: Decision) -> Row:
     kind, version, metric_id, treatment, crossed_at_ms, numbers, message, inputs = decision
     newest, epoch = card.newest, card.book.epoch
     absent = dict.fromkeys(("abs_diff", "distance", "bound", "margin", "margin_abs"))
@@ -351,15 +364,15 @@ def _row(card: Card, decision: Decision, moment: Moment) -> Row:
         "metric_id": metric_id,
         "treatment_variant": treatment,
         "control_variant": newest.control,
-        "decided_at": moment.now_ms,
-        "as_of": card.as_of_ms,
+        "decided_at": card.moment.now_ms,
+        "as_of": card.moment.as_of_ms,
         "crossed_at": crossed_at_ms,
         **absent,
         **numbers,
         "message": message,
         "inputs": json.dumps(known, ensure_ascii=False, separators=(",", ":")),
         # Falls with time: of two records of one decision, which a crash can make, the first stands.
-        "version": moment.version ^ ((1 << EMISSION_BITS) - 1),
+        "version": card.moment.version ^ ((1 << EMISSION_BITS) - 1),
     }
 
 
@@ -369,14 +382,30 @@ def topic_record(row: Mapping[str, Any]) -> str:
     return json.dumps(content | {"inputs": json.loads(row["inputs"])}, ensure_ascii=False)
 
 
-def looks_row(card: Card, looks: Looks, moment: Moment) -> Row:
+def behind(card: Card, decisions: Sequence[Row]) -> dict[str, list[Mapping[str, Any]]]:
+    """The rows that show what was decided, by the tables that keep them for good."""
+    found: dict[str, list[Mapping[str, Any]]] = {table: [] for table in HISTORY.values()}
+    for decision in decisions:
+        treatment = decision["treatment_variant"]
+        for table, rows in card.tables.items():
+            found[HISTORY[table]] += behind_a_decision(
+                [
+                    row
+                    for row in rows
+                    if row["segment"] == "" and row.get("treatment_variant", treatment) in (treatment, "")
+                ]
+            )
+    return found
+
+
+def looks_row(card: Card, looks: Looks) -> Row:
     """The row of ``look_rows``: what a job that begins without state begins from."""
     return {
         "tenant_id": card.newest.tenant_id,
         "epoch": card.book.epoch,
         "experiment_id": card.newest.experiment_id,
         "since": looks.since_ms,
-        "as_of": card.as_of_ms,
+        "as_of": card.moment.as_of_ms,
         "looks": looks.encode(),
-        "version": moment.version,
+        "version": card.moment.version,
     }

@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +105,7 @@ def test_sums_are_those_of_the_file_to_the_last_digit(
 def test_means_and_p_values_are_the_published_ones(
     published: RunningStack, players: list[dict[str, str]]
 ) -> None:
-    done = published.livelift("results", TENANT, EXPERIMENT, "--format", "json")
-    results = {row["metric_id"]: row for row in json.loads(done.stdout)}
-    assert results.keys() == WELCH_P.keys()
-    for metric, row in results.items():
+    for metric, row in results(published).items():
         assert (row["control_variant"], row["treatment_variant"]) == ("gate_30", "gate_40")
         assert (row["n_control"], row["n_treatment"]) == tuple(PLAYERS.values())
         assert row["mean_control"] == pytest.approx(_mean(players, "gate_30", metric), rel=1e-9)
@@ -127,6 +125,34 @@ def test_the_sample_ratio_has_the_published_p_value(published: RunningStack) -> 
     assert rows[0]["chi2_p_value"] == pytest.approx(CHI_SQUARE_P, rel=1e-9)
 
 
+def test_the_other_views_count_the_same_new_users_and_none_is_mature(
+    published: RunningStack, players: list[dict[str, str]]
+) -> None:
+    """All were exposed a minute ago, in metrics without a window."""
+    for view in ("rolling_24h", "rolling_7d"):
+        for metric, row in results(published, "--view", view).items():
+            assert row["p_value"] == pytest.approx(WELCH_P[metric], rel=1e-9)
+            assert (row["n_control"], row["n_treatment"]) == tuple(PLAYERS.values())
+            assert (row["seq_p_value"], row["reason"]) == (None, "one_look_only")
+    for row in results(published, "--view", "matured").values():
+        assert (row["n_control"], row["reason"]) == (0, "never_matures")
+
+
+def test_what_was_known_is_told_of_any_moment_since_the_first_result(published: RunningStack) -> None:
+    done = published.livelift("results", TENANT, EXPERIMENT, "--as-of", "2026-01-01T14:05Z")
+    assert done.returncode == 1
+    assert f"the history of {TENANT}/{EXPERIMENT} begins at" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    known = [tuple(PLAYERS.values())]
+    deadline = time.monotonic() + 60
+    found = {}
+    while [*found.values()] != known * len(WELCH_P):
+        assert time.monotonic() < deadline, f"history has {found}, not {known}"
+        now = datetime.now(UTC).isoformat()
+        rows = results(published, "--as-of", now)
+        found = {metric: (row["n_control"], row["n_treatment"]) for metric, row in rows.items()}
+
+
 def test_everything_equals_the_reference(published: RunningStack) -> None:
     result = verify(published.settings)
     assert min(result.slots.total, result.ledger.total, result.activity.total) > 0
@@ -141,6 +167,15 @@ def test_every_record_is_accounted_for(published: RunningStack, players: list[di
     assert outcomes.ledger.counted == outcomes.in_kafka
     assert assignments.is_even
     assert outcomes.is_even
+
+
+def results(stack: RunningStack, *options: str) -> dict[str, dict[str, Any]]:
+    """What the command says of each metric."""
+    done = stack.livelift("results", TENANT, EXPERIMENT, "--format", "json", *options)
+    assert done.returncode == 0, done.stderr
+    rows = {row["metric_id"]: row for row in json.loads(done.stdout)}
+    assert rows.keys() == WELCH_P.keys()
+    return rows
 
 
 def _assignments(players: list[dict[str, str]], now_ms: int) -> Iterator[dict[str, Any]]:

@@ -15,10 +15,11 @@ from infra.definitions import Limits
 from infra.demo import ENOUGH_EVENTS, HARMFUL, STOPPED_WITHIN_S, Decided
 from infra.scenario import DEMO, Effect, Scenario, read_scenario
 from infra.simulation import Simulation
-from jobs.scorecard.book import Book, Group, Totals
-from jobs.scorecard.book import Definition as Published
+from jobs.scorecard.book import Book, Totals
+from jobs.scorecard.definitions import Definition as Published
 from jobs.scorecard.looks import SETTLED_MS, Looks
 from jobs.scorecard.rows import Moment, fill
+from jobs.scorecard.slots import Group
 from jobs.scorecard.verdicts import judge
 from tests.builders import BEGINNING, DAY, RULES, Log
 from udfs.attribution.reference import EFFECT_MS, Definition, Slot, SlotKey, attribute
@@ -70,10 +71,10 @@ def stopped(simulation: Simulation) -> dict[str, float]:
             first = key.cohort_ms if key.metric_id == "" else None
             totals[group] = Totals(known.n + slot.n, added, 0, at_ms, first)
         for experiment, book in books.items():
-            moment = Moment(at_ms, at_ms * 1000)
+            moment = Moment(at_ms, at_ms * 1000, at_ms)
             card = fill(book, moment)
             if card is not None:
-                for decision in judge(card, looks[experiment], moment, is_new=True):
+                for decision in judge(card, looks[experiment], is_new=True):
                     if decision["kind"] == "stop":
                         found[experiment] = (at_ms - BEGINNING) / 1000
     return found

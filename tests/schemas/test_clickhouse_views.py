@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,7 +21,10 @@ from udfs.attribution.reference import LEDGER_NAMES, SUM_NAMES
 pytestmark = pytest.mark.clickhouse
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
-TABLES = ("epochs", "slot_rows", "result_rows", "sample_ratio_rows", "ledger_rows", "activity_rows")
+TABLES = (
+    *("epochs", "slot_rows", "ledger_rows", "activity_rows"),
+    *("result_rows", "result_history_rows", "sample_ratio_rows", "sample_ratio_history_rows"),
+)
 
 SLOT = {
     "tenant_id": "acme",
@@ -189,7 +192,9 @@ def test_other_kinds_of_counters_are_no_slots(client: Client) -> None:
 EVERY_VIEW = {
     "slots": ("slot_rows", {**SLOT, "n": 1}),
     "results": ("result_rows", RESULT),
+    "results_history": ("result_history_rows", {**RESULT, "kept": "hour"}),
     "sample_ratio": ("sample_ratio_rows", SAMPLE_RATIO),
+    "sample_ratio_history": ("sample_ratio_history_rows", {**SAMPLE_RATIO, "kept": "hour"}),
     "ledger": ("ledger_rows", LEDGER),
     "activity": ("activity_rows", ACTIVITY),
 }
@@ -427,3 +432,57 @@ def test_a_sample_ratio_is_its_newest_version(client: Client) -> None:
         ("excluded", ["control", "treatment"], [50, 60], 0.34, None),
         ("included", ["control", "treatment"], [7, 8], None, None),
     ]
+
+
+HISTORIES = {"results_history": RESULT, "sample_ratio_history": SAMPLE_RATIO}
+
+
+def remember(client: Client, view: str, ages: dict[str, float], **changes: Any) -> None:
+    """Rows kept in these ways, each computed so many hours ago and named by its age."""
+    now = datetime.now(UTC)
+    rows = [
+        {"computed_at": now - timedelta(hours=hours), "kept": kept, "kept_at": now - timedelta(hours=hours)}
+        for kept, hours in ages.items()
+    ]
+    insert(client, EVERY_VIEW[view][0], [{**HISTORIES[view], **row, **changes} for row in rows])
+
+
+def ages(client: Client, view: str) -> list[int]:
+    """Of the rows a reader sees, how many hours ago they were computed."""
+    query = (
+        f"SELECT intDiv(dateDiff('second', computed_at, now()), 3600) FROM {view} ORDER BY computed_at DESC"
+    )
+    return [row[0] for row in client.query(query).result_rows]
+
+
+@pytest.mark.parametrize("view", HISTORIES)
+def test_history_is_told_by_minutes_for_two_days_and_by_hours_before(client: Client, view: str) -> None:
+    for hours in (1.1, 47.9, 48.1, 500.1):
+        remember(client, view, {"minute": hours, "hour": hours})
+    assert ages(client, view) == [1, 47, 48, 500]
+
+
+@pytest.mark.parametrize("view", HISTORIES)
+def test_rows_of_minutes_are_deleted_after_two_days_and_the_others_stay(client: Client, view: str) -> None:
+    for hours in (1, 100):
+        remember(client, view, {"minute": hours, "hour": hours, "decision": hours})
+    table = EVERY_VIEW[view][0]
+    client.command(f"OPTIMIZE TABLE {table} FINAL")
+    query = f"SELECT kept, count() FROM {table} GROUP BY kept ORDER BY kept"
+    assert client.query(query).result_rows == [("decision", 2), ("hour", 2), ("minute", 1)]
+
+
+@pytest.mark.parametrize("view", HISTORIES)
+def test_rows_behind_a_decision_are_told_whatever_their_age(client: Client, view: str) -> None:
+    for hours in (1.1, 100.1):
+        remember(client, view, {"decision": hours})
+    assert ages(client, view) == [1, 100]
+
+
+@pytest.mark.parametrize("view", HISTORIES)
+def test_of_a_minute_the_newest_row_is_told(client: Client, view: str) -> None:
+    at = datetime.now(UTC).replace(microsecond=0)
+    for version in (2, 1, 3):
+        row = {"kept": "minute", "kept_at": at, "computed_at": at, "version": version}
+        insert(client, EVERY_VIEW[view][0], [{**HISTORIES[view], **row}])
+    assert client.query(f"SELECT version FROM {view}").result_rows == [(3,)]

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     """A config version without two users in each arm is not yet part of the combination."""
     ONE_LOOK_ONLY = "one_look_only"
     """Sequential columns are absent because this view is a question asked once."""
+    NEVER_MATURES = "never_matures"
+    """The metric has no window, so more outcomes may come of any user for ever: none of them is mature."""
     METRIC_CHANGED = "metric_changed"
     """The metric means different things in different config versions."""
     CROSSED_UNBALANCED = "crossed_unbalanced"

@@ -7,15 +7,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.scorecard.book import Book, Definition, Group, Totals
+from jobs.scorecard.book import Book, Totals
+from jobs.scorecard.definitions import Definition
 from jobs.scorecard.rows import Moment
+from jobs.scorecard.slots import Change, Group
 from jobs.scorecard.tables import Count
 from udfs.attribution.sums import encode
 from udfs.stats import Moments
 
 NOON_MS = 1_767_268_800_000
 ONE_HOUR_MS = 3_600_000
-NOW = Moment(now_ms=NOON_MS + 1000, version=77)
+NOW = Moment(now_ms=NOON_MS + 1000, version=77, as_of_ms=NOON_MS)
 
 
 def a_metric(**changes: Any) -> dict[str, Any]:
@@ -72,9 +74,30 @@ def add(
     since_ms = where.pop("since_ms", NOON_MS - ONE_HOUR_MS)
     moments = Moments.from_units(values, [1.0] * len(values), before)
     exposure = Group(variant_id=variant_id, metric_id="", **where)
-    book.totals[exposure] = Totals(len(values), (0,) * 14, len(values), NOON_MS, since_ms)
+    book.totals[exposure] = Totals(len(values), (0,) * 14, len(values), NOON_MS, since_ms, since_ms)
     sums = Group(variant_id=variant_id, metric_id=metric_id, **where)
     book.totals[sums] = Totals(0, moments.sums, updates=len(values), as_of_ms=NOON_MS)
+
+
+def a_change(variant_id: str, values: Sequence[float], metric_id: str = "revenue", **changes: Any) -> Change:
+    """The row of a slot of users with one outcome each of this value, in the cohort at 1970."""
+    sums = Moments().sums if metric_id == "" else Moments.from_units(values).sums
+    ordinary = {
+        "epoch": 0,
+        "config_version": 1,
+        "variant_id": variant_id,
+        "metric_id": metric_id,
+        "segment": "",
+        "cohort_ms": 0,
+        "unit_class": "clean",
+        "region": "local",
+        "n": 0 if metric_id else len(values),
+        "sums": base64.b64encode(encode(sums)).decode(),
+        "as_of_ms": 5,
+        "updates": len(values),
+        "version": 1,
+    }
+    return Change(**{**ordinary, **changes})
 
 
 def a_count(kind: str = "ledger", sums: Sequence[int] = (), **changes: Any) -> Count:

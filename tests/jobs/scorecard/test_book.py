@@ -1,68 +1,88 @@
-"""What is kept in state is read back as it was."""
+"""What is kept in state is read back as it was, and the sums of all users follow the slots."""
 
 from __future__ import annotations
 
 import base64
 import json
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.scorecard.book import (
-    Group,
+    Book,
     Shelf,
     Totals,
     decode_place,
     decode_totals,
     encode_place,
     encode_totals,
+)
+from jobs.scorecard.slots import (
+    Cohort,
+    Group,
+    Slot,
+    Slots,
+    decode_cohort,
+    decode_slots,
+    encode_cohort,
+    encode_slots,
     parse_changes,
 )
-from tests.jobs.scorecard.builders import NOON_MS, ONE_HOUR_MS, a_metric, published
+from tests.jobs.scorecard.builders import NOON_MS, ONE_HOUR_MS, a_change, a_metric, published
 from udfs.attribution.sums import encode
 
 TEXTS = st.text(max_size=20)
 WIDE = st.integers(-(2**150), 2**150)
 GROUPS = st.builds(Group, st.integers(1, 9), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
+COHORTS = st.builds(Cohort, st.integers(0, 2047), st.integers(1, 9), TEXTS, st.integers(0, 2**45))
+SLOTS = st.builds(Slot, st.integers(0, 2**63), st.integers(0, 2**60), TEXTS, st.integers(0, 2**60))
+MAYBE = st.none() | st.integers(0, 2**45)
 TOTALS = st.builds(
     Totals,
     st.integers(0, 2**60),
     st.tuples(*[WIDE] * 14),
     st.integers(0, 2**60),
     st.integers(0, 2**45),
-    st.none() | st.integers(0, 2**45),
+    MAYBE,
+    MAYBE,
 )
 
 
 @given(st.integers(0, 2047), GROUPS, TOTALS)
-def test_state_is_read_back_as_it_was_written(epoch: int, group: Group, totals: Totals) -> None:
+def test_sums_are_read_back_as_they_were_written(epoch: int, group: Group, totals: Totals) -> None:
     assert decode_place(encode_place(epoch, group)) == (epoch, group)
     assert decode_totals(encode_totals(totals)) == totals
 
 
+@given(COHORTS, st.dictionaries(GROUPS, SLOTS, max_size=3))
+def test_slots_are_read_back_as_they_were_written(cohort: Cohort, slots: Slots) -> None:
+    own = {
+        group._replace(config_version=cohort.config_version, segment=cohort.segment): slot
+        for group, slot in slots.items()
+    }
+    assert decode_cohort(encode_cohort(cohort)) == cohort
+    assert decode_slots(cohort, encode_slots(own)) == own
+
+
 def test_state_of_an_unknown_layout_is_refused_by_its_number() -> None:
-    with pytest.raises(ValueError, match="layout 9"):
+    with pytest.raises(ValueError, match="layout 9 of the sums"):
         decode_totals("[9, 1, [], 1, 1, 1]")
+    with pytest.raises(ValueError, match="layout 2 of the slots"):
+        decode_slots(Cohort(0, 1, "", 0), "[2, []]")
 
 
 def test_changes_are_read_as_sql_writes_them() -> None:
     sums = (-(10**40), *range(13))
-    change = {
-        **dict(
-            zip(Group._fields, (2, "treatment", "revenue", "country=DE", "crossed", "local"), strict=True)
-        ),
-        "epoch": 4,
-        "n": 3,
-        "sums": base64.b64encode(encode(sums)).decode(),
-        "updates": 9,
-        "as_of": NOON_MS,
-        "first_cohort": NOON_MS - ONE_HOUR_MS,
-    }
-    [(epoch, group, totals)] = parse_changes(json.dumps([change]))
-    assert epoch == 4
-    assert group == Group(2, "treatment", "revenue", "country=DE", "crossed", "local")
-    assert totals == Totals(3, sums, 9, NOON_MS, NOON_MS - ONE_HOUR_MS)
+    text = base64.b64encode(encode(sums)).decode()
+    place = [4, 2, "treatment", "revenue", "country=DE", NOON_MS, "crossed", "local"]
+    [change] = parse_changes(json.dumps([[*place, 3, text, NOON_MS + 1, 9, 77]]))
+    assert change.cohort == Cohort(4, 2, "country=DE", NOON_MS)
+    assert change.group == Group(2, "treatment", "revenue", "country=DE", "crossed", "local")
+    assert change.slot == Slot(77, 3, text, 9)
+    assert change.slot.amount == (3, sums, 9)
+    assert change.as_of_ms == NOON_MS + 1
 
 
 def test_the_books_of_an_experiment_are_its_state() -> None:
@@ -72,12 +92,51 @@ def test_the_books_of_an_experiment_are_its_state() -> None:
     state = [
         (encode_place(epoch, group), encode_totals(totals)) for epoch, totals in ((0, before), (2, rebuilt))
     ]
-    shelf = Shelf.from_state(state, [text])
+    cohorts = {epoch: Cohort(epoch, 1, "", NOON_MS + epoch) for epoch in (0, 2)}
+    shelf = Shelf.from_state(state, [text], cohorts.values())
     assert {epoch: book.totals for epoch, book in shelf.books.items()} == {
         0: {group: before},
         2: {group: rebuilt},
     }
     for epoch, book in shelf.books.items():
         assert book.epoch == epoch
+        assert book.cohorts == {cohorts[epoch]}
         assert book.definitions[3].metrics[0].cap == 5
         assert book.definitions[3].treatments == ("treatment",)
+
+
+class Kept:
+    """A book and the slots it is a book of."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.slots: dict[Cohort, Slots] = {}
+
+    def change(self, users: int, version: int, hour: int = 0, **changes: int) -> Totals:
+        """So many users of one variant in one cohort, and what is known of the variant then."""
+        place = {"cohort_ms": hour * ONE_HOUR_MS, "n": users, "version": version}
+        change = a_change("control", [], "", **place, **changes)
+        self.book.count(change, self.slots.setdefault(change.cohort, {}))
+        self.book.find_first_cohorts(lambda cohort: self.slots.get(cohort, {}))
+        return self.book.totals[change.group]
+
+
+def test_of_a_slot_the_row_that_was_emitted_last_counts_however_late_the_others_arrive() -> None:
+    rows = [(users, version) for version, users in enumerate([3, 5, 4, 9])]
+    random.Random(1).shuffle(rows)
+    kept = Kept()
+    for users, version in rows:
+        found = kept.change(users, version, updates=version + 1)
+    assert (found.n, found.updates) == (9, 4)
+
+
+def test_users_begin_with_the_earliest_cohort_that_has_any() -> None:
+    kept = Kept()
+    for hour in (5, 3, 4, 9):
+        kept.change(1, version=1, hour=hour)
+    found = kept.change(0, version=2, hour=9)
+    assert (found.first_cohort_ms, found.last_cohort_ms) == (3 * ONE_HOUR_MS, 9 * ONE_HOUR_MS)
+    kept.change(0, version=2, hour=4)
+    assert kept.change(0, version=2, hour=3).first_cohort_ms == 5 * ONE_HOUR_MS
+    assert kept.change(0, version=2, hour=5).first_cohort_ms is None
+    assert kept.change(1, version=2, hour=7).first_cohort_ms == 7 * ONE_HOUR_MS

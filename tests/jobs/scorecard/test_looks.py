@@ -22,7 +22,7 @@ from jobs.scorecard.looks import (
     Minimum,
 )
 
-REVENUE: Key = ("difference", 0, "all", "revenue", "treatment")
+REVENUE: Key = ("difference", "all", 0, "revenue", "treatment")
 LIMIT = math.log(0.05)
 FROZEN = Frozen(0.05, 1000, 0.5, 0.5)
 BEGINNING = 1_000_000
@@ -43,7 +43,7 @@ def take(looks: Looks, log_ps: Sequence[float], every_ms: int = ONE_SECOND, begi
     """One fresh look after the other."""
     for index, log_p in enumerate(log_ps):
         at_ms = begin_ms + index * every_ms
-        looks.look(evidence(log_p), as_of_ms=at_ms - 2000, now_ms=at_ms, is_new=True)
+        looks.look(evidence(log_p), views=["all"], as_of_ms=at_ms - 2000, now_ms=at_ms, is_new=True)
 
 
 log_ps = st.floats(-50.0, 0.0)
@@ -71,7 +71,7 @@ def test_minima_never_rise_and_never_lie_below_what_was_seen(looks_taken: list[t
     looks, at_ms, least = settled(), SETTLED, 0.0
     for log_p, pause_ms in looks_taken:
         at_ms += pause_ms
-        looks.look(evidence(log_p), as_of_ms=at_ms, now_ms=at_ms, is_new=True)
+        looks.look(evidence(log_p), views=["all"], as_of_ms=at_ms, now_ms=at_ms, is_new=True)
         now = looks.minima.get(REVENUE, Minimum(0.0)).log_p
         assert min(each for each, _ in looks_taken) <= now <= least
         least = now
@@ -87,7 +87,7 @@ def test_looks_go_on_from_their_text_as_if_nothing_had_been(
         if index == restart:
             restarted = Looks.decode(restarted.encode())
         for looks in (undisturbed, restarted):
-            looks.look(evidence(log_p), as_of_ms=at_ms, now_ms=at_ms, is_new=True)
+            looks.look(evidence(log_p), views=["all"], as_of_ms=at_ms, now_ms=at_ms, is_new=True)
     assert restarted == undisturbed
 
 
@@ -107,15 +107,34 @@ def test_looks_within_half_a_second_are_one_and_the_weakest_speaks() -> None:
     looks = settled()
     take(looks, [-9.0, -3.0], every_ms=APART_MS - 1)
     assert looks.minima == {}
-    looks.look(evidence(-9.0), as_of_ms=SETTLED, now_ms=SETTLED + ONE_SECOND, is_new=True)
+    looks.look(evidence(-9.0), views=["all"], as_of_ms=SETTLED, now_ms=SETTLED + ONE_SECOND, is_new=True)
     assert looks.minima[REVENUE].log_p == -3.0
 
 
 def test_a_question_that_the_next_look_cannot_answer_is_not_confirmed() -> None:
     looks = settled()
     take(looks, [-9.0])
-    looks.look({}, as_of_ms=SETTLED, now_ms=SETTLED + ONE_SECOND, is_new=True)
+    looks.look({}, views=["all"], as_of_ms=SETTLED, now_ms=SETTLED + ONE_SECOND, is_new=True)
     take(looks, [-9.0], begin_ms=SETTLED + 2 * ONE_SECOND)
+    assert looks.minima == {}
+
+
+def test_a_look_at_other_views_leaves_what_waits_as_it_is() -> None:
+    looks, matured = settled(), ("difference", "matured", 0, "revenue", "treatment")
+    take(looks, [-9.0])
+    looks.look(
+        evidence(-5.0, matured), views=["matured"], as_of_ms=SETTLED, now_ms=SETTLED + 600, is_new=False
+    )
+    take(looks, [-9.0], begin_ms=SETTLED + ONE_SECOND)
+    assert looks.minima.keys() == {REVENUE}
+    assert looks.minima[REVENUE].log_p == -9.0
+
+
+def test_the_same_sums_seen_again_confirm_nothing_before_the_silence_is_long_enough() -> None:
+    looks = settled()
+    take(looks, [-9.0])
+    early_ms = SETTLED + SILENCE_MS - 1
+    looks.look(evidence(-9.0), views=["all"], as_of_ms=SETTLED, now_ms=early_ms, is_new=False)
     assert looks.minima == {}
 
 
@@ -124,7 +143,7 @@ def test_silence_confirms_the_last_look_once() -> None:
     take(looks, [-9.0])
     due_ms = looks.next_look_ms()
     assert due_ms == SETTLED + SILENCE_MS
-    looks.look(evidence(-9.0), as_of_ms=SETTLED, now_ms=due_ms, is_new=False)
+    looks.look(evidence(-9.0), views=["all"], as_of_ms=SETTLED, now_ms=due_ms, is_new=False)
     assert looks.minima[REVENUE].log_p == -9.0
     assert looks.next_look_ms() is None
 
@@ -144,7 +163,9 @@ def test_nothing_counts_for_ten_seconds_after_the_job_began_again() -> None:
     began_ms = SETTLED + ONE_SECOND
     for seconds in range(10):
         at_ms = began_ms + seconds * ONE_SECOND
-        looks.look(evidence(-9.0), as_of_ms=at_ms, now_ms=at_ms, is_new=True, began_ms=began_ms)
+        looks.look(
+            evidence(-9.0), views=["all"], as_of_ms=at_ms, now_ms=at_ms, is_new=True, began_ms=began_ms
+        )
     assert looks.minima == {}
     assert looks.next_look_ms(began_ms) == began_ms + SETTLED_MS
 
@@ -153,17 +174,17 @@ def test_while_history_is_caught_up_with_nothing_counts() -> None:
     looks = settled()
     for seconds in range(60):
         at_ms = SETTLED + seconds * ONE_SECOND
-        looks.look(evidence(-9.0), as_of_ms=at_ms - BEHIND_MS - 1, now_ms=at_ms, is_new=True)
+        looks.look(evidence(-9.0), views=["all"], as_of_ms=at_ms - BEHIND_MS - 1, now_ms=at_ms, is_new=True)
     assert looks.minima == {}
 
 
 def test_what_has_not_changed_for_ten_seconds_counts_whatever_its_age() -> None:
     looks, long_ago = settled(), 0
-    looks.look(evidence(-9.0), as_of_ms=long_ago, now_ms=SETTLED, is_new=True)
+    looks.look(evidence(-9.0), views=["all"], as_of_ms=long_ago, now_ms=SETTLED, is_new=True)
     for _ in range(2):
         due_ms = looks.next_look_ms()
         assert due_ms is not None
-        looks.look(evidence(-9.0), as_of_ms=long_ago, now_ms=due_ms, is_new=False)
+        looks.look(evidence(-9.0), views=["all"], as_of_ms=long_ago, now_ms=due_ms, is_new=False)
     assert due_ms == SETTLED + SETTLED_MS + SILENCE_MS
     assert looks.minima[REVENUE].log_p == -9.0
 
@@ -174,9 +195,9 @@ def test_a_test_keeps_what_it_was_begun_with() -> None:
     later = FROZEN._replace(control_share=0.9, treatment_share=0.1)
     for seconds in (2, 3):
         at_ms = SETTLED + seconds * ONE_SECOND
-        looks.look(evidence(-9.0, frozen=later), as_of_ms=at_ms, now_ms=at_ms, is_new=True)
+        looks.look(evidence(-9.0, frozen=later), views=["all"], as_of_ms=at_ms, now_ms=at_ms, is_new=True)
     assert looks.frozen(REVENUE) == FROZEN
-    assert looks.frozen(("difference", 0, "all", "other", "treatment")) is None
+    assert looks.frozen(("difference", "all", 0, "other", "treatment")) is None
 
 
 def test_rho_and_the_planned_information_follow_from_what_is_frozen() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from pyflink.common import Row
 
 from config.settings import ClickHouse
+from jobs.scorecard.looks import SETTLED_MS, SILENCE_MS, Looks
 from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
-from tests.jobs.scorecard.builders import a_count, a_metric, published
-from udfs.attribution.sums import encode
-from udfs.stats import Moments
+from jobs.scorecard.pace import QUIET_MS, Times
+from jobs.scorecard.rows import BESIDE_ALL, VIEWS
+from jobs.scorecard.slots import Change
+from tests.jobs.scorecard.builders import a_change, a_count, a_metric, published
 
 CHECKOUT = "acme/checkout"
 
@@ -24,11 +26,11 @@ class FakeState(dict[str, str]):
 
 
 class FakeContext:
-    """One key's view of the runtime: its state outlives the operator."""
+    """One key's view of the runtime: its state and its timers outlive the operator."""
 
     def __init__(self) -> None:
         self.states: dict[str, FakeState] = {}
-        self.timers: list[int] = []
+        self.timers_ms: set[int] = set()
 
     def get_map_state(self, descriptor: Any) -> FakeState:
         return self.states.setdefault(descriptor.name, FakeState())
@@ -40,7 +42,7 @@ class FakeContext:
         return self
 
     def register_processing_time_timer(self, at_ms: int) -> None:
-        self.timers.append(at_ms)
+        self.timers_ms.add(at_ms)
 
 
 class FakeMemory:
@@ -55,7 +57,7 @@ class FakeMemory:
 
 
 class Running:
-    """The operator over one key's state; its clock stands until ``now_s`` is set."""
+    """The operator over one key's state."""
 
     def __init__(
         self, context: FakeContext, now_s: float = 1000.0, remembered: dict[int, str] | None = None
@@ -64,53 +66,41 @@ class Running:
         self.now_s = now_s
         memory = FakeMemory(remembered)
         self._operator = Scorecard(
-            ClickHouse(url="http://localhost"), connect=lambda _: memory, now_s=lambda: self.now_s
+            ClickHouse(url="http://localhost"),
+            Times(),
+            now_s=lambda: self.now_s,
+            connect=lambda _: memory,  # type: ignore[arg-type, return-value]
         )
         self._operator.open(context)
 
         self.answered: list[tuple[str, int]] = []
         """Table and epoch of each answer to the last call."""
 
-    def slots(self, *changes: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    def slots(self, *changes: Change) -> dict[str, dict[str, list[Any]]]:
         row = Row(CHECKOUT, json.dumps(changes))
         return self._answers(self._operator.process_element1(row, self._context))
 
     def define(self, text: str) -> dict[str, dict[str, list[Any]]]:
         return self._answers(self._operator.process_element2(Row(CHECKOUT, text), self._context))
 
-    def wait(self) -> dict[str, dict[str, list[Any]]]:
-        """Let the clock go to the next timer and fire it."""
-        at_ms = min(timer for timer in self._context.timers if timer > self.now_s * 1000)
-        self.now_s = at_ms / 1000
-        return self._answers(self._operator.on_timer(at_ms, self._context))
+    def until(self, now_s: float) -> list[tuple[float, str, dict[str, list[Any]]]]:
+        """Let time pass; what the timers that fire meanwhile say: seconds, table and columns."""
+        said = []
+        while self._context.timers_ms and min(self._context.timers_ms) <= now_s * 1000:
+            at_ms = min(self._context.timers_ms)
+            self._context.timers_ms.remove(at_ms)
+            self.now_s = max(self.now_s, at_ms / 1000)
+            emitted = self._operator.on_timer(at_ms, self._context)
+            said += [(self.now_s, table, json.loads(answered)) for table, answered in emitted]
+        self.now_s = now_s
+        return said
 
-    def _answers(self, emitted: Iterator[Row]) -> dict[str, dict[str, list[Any]]]:
+    def _answers(self, emitted: Iterable[Row]) -> dict[str, dict[str, list[Any]]]:
         answers = [(table, json.loads(answered)) for table, answered in emitted]
         self.answered = [
             (table, epoch) for table, columns in answers if table in TABLES for epoch in set(columns["epoch"])
         ]
         return dict(answers)
-
-
-def a_change(
-    variant_id: str, values: list[float], metric_id: str = "revenue", **changes: Any
-) -> dict[str, Any]:
-    sums = Moments().sums if metric_id == "" else Moments.from_units(values).sums
-    return {
-        "epoch": 0,
-        "config_version": 1,
-        "variant_id": variant_id,
-        "metric_id": metric_id,
-        "segment": "",
-        "unit_class": "clean",
-        "region": "local",
-        "n": 0 if metric_id else len(values),
-        "sums": base64.b64encode(encode(sums)).decode(),
-        "updates": len(values),
-        "as_of": 5,
-        "first_cohort": None if metric_id else 0,
-        **changes,
-    }
 
 
 SLOTS = [
@@ -159,7 +149,7 @@ def test_a_newer_sum_replaces_the_one_before(context: FakeContext) -> None:
     running = Running(context)
     running.define(published())
     running.slots(*SLOTS)
-    found = running.slots(a_change("treatment", [2, 4, 9], updates=4))["result_rows"]
+    found = running.slots(a_change("treatment", [2, 4, 9], updates=4, version=2))["result_rows"]
     assert found["mean_treatment"][0] == 5
     assert found["slot_updates"][0] == 3 + 3 + 3 + 4
 
@@ -182,17 +172,21 @@ def test_after_a_restart_the_answers_go_on_from_the_state(context: FakeContext) 
     assert timeless(after.slots(SLOTS[-1])) == timeless(undisturbed.slots(*SLOTS))
 
 
-def test_a_replay_says_the_same_again(context: FakeContext) -> None:
+def test_a_replay_changes_nothing_and_the_same_rows_under_a_new_version_say_the_same_again(
+    context: FakeContext,
+) -> None:
     running = Running(context)
     running.define(published())
-    assert timeless(running.slots(*SLOTS)) == timeless(running.slots(*SLOTS))
+    first = running.slots(*SLOTS)
+    assert running.slots(*SLOTS) == {}
+    assert timeless(Running(context).slots(*newer(SLOTS))) == timeless(first)
 
 
 def test_versions_grow_with_every_answer_though_the_clock_stands(context: FakeContext) -> None:
     running = Running(context, now_s=1000.0)
     running.define(published())
     rebuilt = in_epoch(3, SLOTS)
-    versions = [running.slots(*rebuilt)["result_rows"]["version"][0] for _ in range(3)]
+    versions = [running.slots(*newer(rebuilt, step))["result_rows"]["version"][0] for step in range(3)]
     assert versions == [(3 << EMISSION_BITS) + 1_000_000_000 + step for step in range(3)]
 
 
@@ -203,8 +197,12 @@ def test_every_row_of_an_answer_has_its_version(context: FakeContext) -> None:
     assert len({version for columns in answers.values() for version in columns["version"]}) == 1
 
 
-def in_epoch(epoch: int, changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**change, "epoch": epoch} for change in changes]
+def in_epoch(epoch: int, changes: Sequence[Change]) -> list[Change]:
+    return [change._replace(epoch=epoch) for change in changes]
+
+
+def newer(changes: Sequence[Change], by: int = 1) -> list[Change]:
+    return [change._replace(version=change.version + by) for change in changes]
 
 
 TABLES = ("result_rows", "sample_ratio_rows")
@@ -217,7 +215,7 @@ def test_a_rebuild_has_a_book_of_its_own_beside_the_one_before(context: FakeCont
     part = running.slots(*in_epoch(1, SLOTS[:2]))
     assert running.answered == [(table, 1) for table in TABLES]
     assert part["result_rows"]["n_treatment"][0] == 0
-    assert timeless(running.slots(*SLOTS)) == timeless(before)
+    assert timeless(running.slots(*newer(SLOTS))) == timeless(before)
     assert running.answered == [(table, 0) for table in TABLES]
     assert timeless(running.slots(*in_epoch(1, SLOTS[2:]))) == timeless(before)
 
@@ -236,7 +234,7 @@ def test_only_epochs_whose_sums_changed_are_answered_again(context: FakeContext)
     running.define(published())
     running.slots(*in_epoch(1, SLOTS), *SLOTS)
     assert running.answered == [(table, epoch) for epoch in (0, 1) for table in TABLES]
-    running.slots(*in_epoch(1, SLOTS[:1]))
+    running.slots(*in_epoch(1, newer(SLOTS[:1])))
     assert running.answered == [(table, 1) for table in TABLES]
 
 
@@ -259,80 +257,268 @@ def test_the_rows_of_a_rebuild_have_greater_versions_than_those_of_the_job_befor
     assert earlier.slots(*in_epoch(1, SLOTS))["result_rows"]["version"][0] > later
 
 
+def views(said: Sequence[tuple[float, str, dict[str, list[Any]]]]) -> list[tuple[float, tuple[str, ...]]]:
+    """When results were told, and of which views."""
+    return [
+        (at_s, tuple(dict.fromkeys(columns["view"])))
+        for at_s, table, columns in said
+        if table == "result_rows"
+    ]
+
+
+def users(said: Sequence[tuple[float, str, dict[str, list[Any]]]], view: str) -> list[tuple[float, int]]:
+    """When the users of both arms in a view were told."""
+    found = []
+    for at_s, table, columns in said:
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        counts = {
+            row["n_control"] + row["n_treatment"]
+            for row in rows
+            if table == "result_rows" and (row["view"], row["policy"]) == (view, "first_seen")
+        }
+        found += [(at_s, count) for count in counts]
+    return found
+
+
+HOUR_S = 3600
+UNSETTLED = {0: Looks(0, unsettled_at_ms=2**50).encode()}
+"""Looks that never count, so that only time makes the job say anything."""
+A_DAY_AFTER_S = 25 * HOUR_S
+"""When users of the first hour leave the last 24 hours."""
+
+
+def test_the_other_views_of_a_new_experiment_are_told_at_once(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    assert views(running.until(running.now_s)) == [(1000.0, VIEWS)]
+
+
+def test_later_changes_show_in_the_other_views_once_in_ten_seconds(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    told = []
+    for second in range(60):
+        running.slots(*newer(SLOTS, 1 + second))
+        told += views(running.until(1001.0 + second))
+    assert len(told) == 6
+    gaps = [after[0] - before[0] for before, after in pairwise(told[1:])]
+    assert gaps == pytest.approx([10.0] * 4)
+
+
+def test_nothing_is_told_again_while_nothing_changes(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    assert running.until(float(HOUR_S)) == []
+
+
+def test_users_leave_by_time_though_nothing_arrives(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    assert users(running.until(1000.0), "rolling_24h") == [(1000.0, 6)]
+    leaving_s = A_DAY_AFTER_S + QUIET_MS / 1000
+    told = running.until(leaving_s + 100)
+    assert users(told, "rolling_24h") == [(leaving_s, 0)]
+    assert users(told, "rolling_7d") == users(told, "all") == [(leaving_s, 6)]
+    assert {moment for _, table, columns in told for moment in columns["as_of"]} == {A_DAY_AFTER_S * 1000}
+
+
+def test_a_window_closes_by_time_though_nothing_arrives_and_view_all_is_settled(
+    context: FakeContext,
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published(metrics=[a_metric(window_days=2)]))
+    running.slots(*SLOTS)
+    assert users(running.until(1000.0), "matured") == [(1000.0, 0)]
+    told = running.until(50 * HOUR_S)
+    assert users(told, "matured")[-1] == (49 * HOUR_S + QUIET_MS / 1000, 6)
+    *_, columns = (columns for _, table, columns in told if table == "result_rows")
+    bases = set(zip(columns["view"], columns["seq_basis"], strict=True))
+    assert {basis for view, basis in bases if view == "all"} == {"matured", None}
+
+
+def test_after_a_restart_users_leave_as_they_would_have(context: FakeContext) -> None:
+    before = Running(context, remembered=UNSETTLED)
+    before.define(published())
+    before.slots(*SLOTS)
+    before.until(1000.0)
+    after = Running(context, now_s=2000.0, remembered=UNSETTLED)
+    told = users(after.until(A_DAY_AFTER_S + 2 * QUIET_MS / 1000), "rolling_24h")
+    assert told == [(A_DAY_AFTER_S + QUIET_MS / 1000, 6), (A_DAY_AFTER_S + 2 * QUIET_MS / 1000, 0)]
+
+
+def test_users_who_came_while_the_job_was_away_do_not_bring_others_back(context: FakeContext) -> None:
+    before = Running(context, remembered=UNSETTLED)
+    before.define(published())
+    before.slots(*SLOTS)
+    before.until(1000.0)
+    after = Running(context, now_s=float(A_DAY_AFTER_S))
+    new = [
+        change._replace(cohort_ms=24 * HOUR_S * 1000, as_of_ms=A_DAY_AFTER_S * 1000) for change in SLOTS[:2]
+    ]
+    after.slots(*new)
+    told = after.until(A_DAY_AFTER_S + 10.0)
+    assert users(told, "rolling_24h")[-1][1] == 3
+    assert users(told, "rolling_7d")[-1][1] == 9
+
+
+HISTORIES = ["result_history_rows", "sample_ratio_history_rows"]
+
+
+def recorded(said: Sequence[tuple[float, str, dict[str, list[Any]]]]) -> list[tuple[float, str]]:
+    return [(at_s, table) for at_s, table, _ in said if table in HISTORIES]
+
+
+def test_history_is_written_at_once_and_then_once_a_minute_while_something_changes(
+    context: FakeContext,
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    told = recorded(running.until(1000.0))
+    for second in range(180):
+        running.slots(a_change("treatment", [2, 4, 7 + second], version=2 + second))
+        told += recorded(running.until(1001.0 + second))
+    results = [at_s for at_s, table in told if table == "result_history_rows"]
+    assert results[0] == 1000.0
+    assert len(results) == 4
+    gaps = [after - before for before, after in pairwise(results[1:])]
+    assert gaps == pytest.approx([60.0] * 2)
+
+
+def test_the_last_change_before_silence_is_in_history(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    running.slots(a_change("treatment", [2, 4, 9], version=2))
+    told = running.until(1100.0)
+    [means] = [columns["mean_treatment"] for _, table, columns in told if table == HISTORIES[0]]
+    assert set(means) <= {5, None}
+    assert recorded(running.until(3000.0)) == []
+
+
+def test_only_rows_that_say_something_new_are_written_to_history(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published(metrics=[a_metric(), a_metric(id="other")]))
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    running.slots(a_change("treatment", [1, 1, 4], "other", version=2))
+    told = running.until(1100.0)
+    assert [table for _, table in recorded(told)] == HISTORIES[:1]
+    [metrics] = [set(columns["metric_id"]) for _, table, columns in told if table == HISTORIES[0]]
+    assert metrics == {"other"}
+
+
+def test_a_definition_that_comes_later_counts_the_users_before_it_in_every_view(
+    context: FakeContext,
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.slots(*SLOTS)
+    assert running.until(1000.0) == []
+    running.define(published())
+    assert users(running.until(1000.0), "rolling_24h") == [(1000.0, 6)]
+
+
+def test_the_views_of_a_change_are_those_beside_all(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    running.slots(*newer(SLOTS))
+    assert [told for _, told in views(running.until(1010.0))] == [BESIDE_ALL]
+
+
 LATENCY = a_metric(id="latency", role="guardrail", direction="decrease", margin=0.02, stop=True)
-RECENTLY_MS = 999_000
-"""A second before the clock of ``Running`` stands."""
+BEGAN_S = 1000.0
+FIRST_LOOK_S = BEGAN_S + SETTLED_MS / 1000
+CONFIRMED_S = FIRST_LOOK_S + SILENCE_MS / 1000
 
 
-def harmful_slots() -> list[dict[str, Any]]:
+def harmful_slots(as_of_ms: int = 999_000) -> list[Change]:
     """A treatment that is surely slower; users and their sums of both arms."""
     return [
-        a_change(variant, [1.0 + slower, 1.2 + slower] * 100, metric_id, as_of=RECENTLY_MS)
+        a_change(variant, [1.0 + slower, 1.2 + slower] * 100, metric_id, as_of_ms=as_of_ms)
         for variant, slower in (("control", 0.0), ("treatment", 1.0))
         for metric_id in ("", "latency")
     ]
 
 
-def watched(context: FakeContext, **changes: Any) -> Running:
-    """The operator with slots that show harm, at the first look that counts."""
+def harmed(context: FakeContext, **changes: Any) -> Running:
+    """The operator with slots that show harm, before the first look that counts."""
     running = Running(context, **changes)
     running.define(published(metrics=[LATENCY]))
     running.slots(*harmful_slots())
-    running.now_s += 9.0
-    assert running.slots(a_change("control", [1.0], "", n=201, as_of=RECENTLY_MS + 9_000)).keys() == {*TABLES}
-    assert running.wait() == {}, "the first look that counts changes nothing"
     return running
 
 
+def last(said: Sequence[tuple[float, str, Any]], at_s: float) -> dict[str, Any]:
+    """What was told at a moment, by table."""
+    return {table: columns for told_s, table, columns in said if told_s == at_s}
+
+
 def test_silence_brings_the_look_that_decides_and_everything_that_shows_it(context: FakeContext) -> None:
-    told = watched(context).wait()
-    assert list(told) == [*TABLES, "look_rows", "decision_rows", "decisions"]
-    crossed_at = told["result_rows"]["crossed_at"]
-    assert RECENTLY_MS + 9_000 in crossed_at
+    said = harmed(context).until(BEGAN_S + 60)
+    told = last(said, CONFIRMED_S)
+    shown = {*TABLES, "look_rows", "decision_rows", "decisions"}
+    assert told.keys() == shown | {"result_history_rows", "sample_ratio_history_rows"}
+    assert 999_000 in told["result_rows"]["crossed_at"]
     assert told["decision_rows"]["kind"] == ["stop"]
     assert told["decisions"]["decision_id"] == told["decision_rows"]["decision_id"][0]
     assert set(told["result_rows"]["version"]) == set(told["look_rows"]["version"])
+    assert set(told["result_history_rows"]["kept"]) == {"decision"}
+    assert sum(table == "decision_rows" for _, table, _ in said) == 1
 
 
 def test_a_decision_is_made_once_though_the_job_restarts(context: FakeContext) -> None:
-    running = watched(context)
-    assert "decision_rows" in running.wait()
+    running = harmed(context)
+    assert "decision_rows" in last(running.until(BEGAN_S + 20), CONFIRMED_S)
     after = Running(context, now_s=running.now_s)
-    for seconds in range(20):
+    tables = set()
+    for second in range(30):
         after.now_s += 1.0
-        told = after.slots(
-            a_change("control", [1.0], "", n=300 + seconds, as_of=int(after.now_s * 1000) - 1000)
-        )
-        assert "decision_rows" not in told
+        tables |= after.slots(*newer(harmful_slots(int(after.now_s * 1000)), 1 + second)).keys()
+        tables |= {table for _, table, _ in after.until(after.now_s)}
+    assert "decision_rows" not in tables
+    assert "result_rows" in tables
 
 
 def test_a_crossing_seen_before_a_restart_is_confirmed_after_it(context: FakeContext) -> None:
-    running = watched(context)
+    running = harmed(context)
+    running.until(FIRST_LOOK_S)
     after = Running(context, now_s=running.now_s)
-    told = [after.wait() for _ in range(3)]
-    assert ["decision_rows" in each for each in told] == [False, False, True]
+    again_s = running.now_s + (SETTLED_MS + SILENCE_MS) / 1000
+    assert "decision_rows" in last(after.until(BEGAN_S + 60), again_s)
 
 
 def test_without_state_the_looks_go_on_from_what_clickhouse_remembers(context: FakeContext) -> None:
-    (text,) = watched(context).wait()["look_rows"]["looks"]
+    (text,) = last(harmed(context).until(BEGAN_S + 20), CONFIRMED_S)["look_rows"]["looks"]
     rebuilt = Running(FakeContext(), now_s=2000.0, remembered={0: text})
     rebuilt.define(published(metrics=[LATENCY]))
-    told = rebuilt.slots(*harmful_slots())["result_rows"]
-    assert RECENTLY_MS + 9_000 in told["crossed_at"]
-    assert all("decision_rows" not in rebuilt.wait() for _ in range(2))
+    assert 999_000 in rebuilt.slots(*harmful_slots())["result_rows"]["crossed_at"]
+    assert "decision_rows" not in {table for _, table, _ in rebuilt.until(2100.0)}
 
 
 def test_where_nothing_is_remembered_looking_begins_anew_and_says_since_when(context: FakeContext) -> None:
-    told = watched(context, now_s=1000.0).wait()
-    assert told["look_rows"]["since"] == [1_000_000]
+    told = last(harmed(context).until(BEGAN_S + 20), CONFIRMED_S)
+    assert told["look_rows"]["since"] == [int(BEGAN_S * 1000)]
 
 
 def test_each_epoch_has_looks_of_its_own(context: FakeContext) -> None:
-    running = watched(context)
-    running.wait()
+    running = harmed(context)
+    running.until(BEGAN_S + 20)
     running.slots(*in_epoch(1, harmful_slots()))
-    assert context.states["looks-by-epoch"].keys() == {"0", "1"}
-    assert json.loads(context.states["looks-by-epoch"]["1"])[4] == []
+    minima = {
+        epoch: Looks.decode(text).minima.keys() for epoch, text in context.states["looks-by-epoch"].items()
+    }
+    assert minima.keys() == {"0", "1"}
+    assert minima["0"]
+    assert not minima["1"]
 
 
 def test_a_batch_is_written_before_the_next_is_taken() -> None:

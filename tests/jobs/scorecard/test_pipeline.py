@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pyflink.table import EnvironmentSettings, ExplainDetail, StreamTableEnvironment, TableEnvironment
+from pyflink.table import EnvironmentSettings, StreamTableEnvironment, TableEnvironment
 
 from config.settings import load
 from jobs.scorecard import pipeline
 from jobs.scorecard.__main__ import environment
+from jobs.scorecard.slots import Change, parse_changes
 from jobs.scorecard.tables import Count
 from jobs.wiring.kafka import SLOT_KEY, SLOT_VALUE
 from tests.jobs.scorecard.builders import a_count
@@ -55,28 +56,6 @@ def test_every_topic_is_read_once_the_slots_for_rows_and_for_sums(declared: Decl
     assert sorted(name.rsplit(".", 1)[1] for name in sources) == ["counts", "definitions", "slots"]
 
 
-def test_sums_wait_for_the_clock_and_not_for_event_time(declared: Declared) -> None:
-    """With mode RowTime the last bundle of an idle topic would wait for a checkpoint."""
-    plan = declared.tables.sql_query(pipeline._sql("sums")).explain()
-    assert f"MiniBatchAssigner(interval=[{pipeline.MINI_BATCH_MS}ms], mode=[ProcTime])" in plan
-
-
-def test_the_row_with_the_greatest_version_of_a_slot_is_summed_and_the_one_before_taken_out(
-    declared: Declared,
-) -> None:
-    """Known to go wrong in Flink for such queries: taking the newest row for one that never changes."""
-    plan = declared.tables.sql_query(pipeline._sql("sums")).explain(ExplainDetail.CHANGELOG_MODE)
-    [newest] = {line.strip() for line in plan.splitlines() if "+- Rank(" in line and "changelogMode" in line}
-    assert "orderBy=[version DESC]" in newest
-    assert "changelogMode=[I,UB,UA,D]" in newest
-
-
-def test_a_group_changes_once_a_bundle(declared: Declared) -> None:
-    plan = declared.tables.sql_query(pipeline._sql("sums")).explain()
-    assert "LocalGroupAggregate" in plan
-    assert "GlobalGroupAggregate" in plan
-
-
 def test_every_operator_with_state_has_a_name_of_its_own(declared: Declared) -> None:
     stateful = [node for node in declared.operators if node.getStateKeySerializer() is not None]
     uids = [node.getTransformationUID() for node in stateful]
@@ -104,6 +83,27 @@ def test_a_record_of_the_counts_topic_is_the_line_that_python_reads() -> None:
     lines = tables.sql_query(f"SELECT line FROM ({pipeline._sql('count_rows')})").execute()
     with lines.collect() as found:
         assert {Count(*json.loads(row[0])) for row in found} == {activity, *ledger}
+
+
+def test_a_changed_slot_is_told_to_python_by_position(declared: Declared) -> None:
+    """Of the window's clock nothing can be told without running it; the query is read without its window."""
+    slot = a_count("slot", sums=[7, 8], metric_id="reven\"ue'ü", epoch=3, version=12)
+    activity = a_count("activity")
+    tables = TableEnvironment.create(EnvironmentSettings.in_batch_mode())
+    columns = (*SLOT_KEY, *SLOT_VALUE, ("source_partition", "INT"), ("source_offset", "BIGINT"))
+    rows = ", ".join(_values(each, columns) for each in (slot, activity))
+    names = ", ".join(name for name, _ in columns)
+    given = f"SELECT *, TIMESTAMP '2026-01-01 00:00:00' AS arrived_at FROM (VALUES {rows}) AS given ({names})"
+    tables.create_temporary_view("slot_changes", tables.sql_query(given))
+    query = pipeline._sql("changed_slots", window="1.000")
+    with tables.sql_query(query).execute().collect() as found:
+        [(experiment, text)] = [tuple(row) for row in found]
+    [change] = parse_changes(text)
+    assert experiment == "acme/checkout"
+    assert change == Change(
+        *(3, 1, "control", slot.metric_id, "", slot.cohort, "", "local", slot.n, slot.sums),
+        *(slot.as_of, slot.updates, 12),
+    )
 
 
 def _values(count: Count, columns: Sequence[tuple[str, str]]) -> str:

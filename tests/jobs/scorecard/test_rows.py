@@ -8,7 +8,10 @@ import pytest
 from scipy import stats as reference
 
 from jobs.scorecard.book import Book, Totals
-from jobs.scorecard.rows import STATISTICS, answers
+from jobs.scorecard.cuts import ROLLING, Cuts, matured
+from jobs.scorecard.definitions import DAY_MS
+from jobs.scorecard.rows import STATISTICS, VIEWS, answers
+from jobs.scorecard.slots import Amount
 from tests.jobs.scorecard.builders import NOON_MS, NOW, ONE_HOUR_MS, a_book, a_definition, a_metric, add, only
 from udfs.stats import Moments, cuped_difference, mean_difference
 
@@ -337,3 +340,166 @@ def test_sums_that_no_users_can_have_are_an_answer_of_their_own(small: Book) -> 
     exposure = next(group for group in small.totals if (group.variant_id, group.metric_id) == ("control", ""))
     small.totals[exposure] = Totals(2, (0,) * 14, 2, NOON_MS)
     assert a_result(small)["reason"] == "impossible_sums"
+
+
+def cut(book: Book, *others: Book) -> Book:
+    """The book with its users of before, who are all mature and out of the rolling views, but the others'."""
+    book.cuts = Cuts.of(book.definitions.values())
+    for rule, found in book.cuts.by_rule.items():
+        for part in (book,) if rule.is_closed else others:
+            for group, totals in part.totals.items():
+                found.add(group, Amount(*totals[:3]))
+    for part in others:
+        book.totals |= {
+            group: Totals(*Amount(*totals[:3]).plus(Amount(*book.totals[group][:3])), *book.totals[group][3:])
+            for group, totals in part.totals.items()
+        }
+    return book
+
+
+WEEKLY = a_metric(window_days=7)
+
+
+def newcomers(**changes: Any) -> Book:
+    """Two users more in each arm, whose means are 10 and 20."""
+    book = a_book()
+    add(book, "control", [9, 11], **changes)
+    add(book, "treatment", [18, 22], **changes)
+    return book
+
+
+@pytest.fixture
+def viewed() -> Book:
+    """The users of ``small``, who are mature, and newcomers who are in the rolling views."""
+    book = a_book(a_definition(metrics=[WEEKLY]))
+    add(book, "control", [1, 2, 3])
+    add(book, "treatment", [2, 4, 6])
+    return cut(book, newcomers())
+
+
+def a_view(book: Book, view: str, **where: Any) -> dict[str, Any]:
+    main = {"config_version": 1, "policy": "first_seen", "segment": "", "metric_id": "revenue"}
+    return only(answers(book, NOW, VIEWS)["result_rows"], view=view, **{**main, **where})
+
+
+def test_each_view_has_its_own_users(viewed: Book) -> None:
+    found = {view: a_view(viewed, view) for view in VIEWS}
+    assert {view: (row["n_control"], row["abs_diff"]) for view, row in found.items()} == {
+        "all": (5, pytest.approx((12 + 40) / 5 - (6 + 20) / 5)),
+        "matured": (3, 2),
+        "rolling_24h": (2, 10),
+        "rolling_7d": (2, 10),
+    }
+
+
+def test_every_view_has_the_same_questions(viewed: Book) -> None:
+    rows = answers(viewed, NOW, VIEWS)["result_rows"]
+    asked: dict[str, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        place = row["config_version"], row["policy"], row["segment"], row["metric_id"]
+        asked.setdefault(row["view"], []).append(place)
+    assert set(asked) == set(VIEWS)
+    assert all(places == asked["all"] for places in asked.values())
+
+
+def test_sequential_columns_are_in_views_that_users_do_not_leave(viewed: Book) -> None:
+    for view in ("all", "matured"):
+        row = a_view(viewed, view)
+        assert None not in (row["seq_p_value"], row["p_adjusted"], row["seq_basis"])
+    for view in ("rolling_24h", "rolling_7d"):
+        row = a_view(viewed, view)
+        assert (row["seq_p_value"], row["p_adjusted"], row["seq_basis"]) == (None, None, None)
+        assert row["reason"] in ("one_look_only", "baseline_near_zero")
+    assert a_view(viewed, "matured", policy="exclude_crossed")["seq_p_value"] is None
+
+
+def test_the_basis_is_matured_users_in_their_view_and_wherever_all_windows_are_closed(viewed: Book) -> None:
+    assert a_view(viewed, "matured")["seq_basis"] == "matured"
+    assert a_view(viewed, "all")["seq_basis"] == "accruing"
+    hour_and_window_ms = ONE_HOUR_MS + 7 * DAY_MS
+    for late_ms, basis in ((-1, "accruing"), (0, "matured")):
+        moment = NOW._replace(as_of_ms=NOON_MS - ONE_HOUR_MS + hour_and_window_ms + late_ms)
+        for group, totals in viewed.totals.items():
+            viewed.totals[group] = totals._replace(last_cohort_ms=NOON_MS - ONE_HOUR_MS)
+        rows = answers(viewed, moment)["result_rows"]
+        assert only(rows, config_version=1, policy="first_seen")["seq_basis"] == basis
+
+
+def test_users_of_a_metric_without_a_window_never_mature() -> None:
+    book = a_book(a_definition(metrics=[WEEKLY, a_metric(id="endless")]))
+    for variant, values in (("control", [1, 2, 3]), ("treatment", [2, 4, 6])):
+        add(book, variant, values)
+        add(book, variant, values, metric_id="endless")
+    cut(book)
+    row = a_view(book, "matured", metric_id="endless")
+    assert (row["n_control"], row["status"], row["reason"]) == (0, "undetermined", "never_matures")
+    assert {row[name] for name in STATISTICS} == {None}
+    assert a_view(book, "all", metric_id="endless")["status"] == "ok"
+
+
+def test_a_goal_that_never_matures_is_one_of_the_goals() -> None:
+    """As an undetermined one it counts as 1, so that the others do not become significant by its absence."""
+    adjusted = []
+    for metrics in ([WEEKLY], [WEEKLY, a_metric(id="endless")]):
+        book = a_book(a_definition(metrics=metrics))
+        add(book, "control", [1, 2, 3] * 90)
+        add(book, "treatment", [2, 4, 6] * 90)
+        adjusted.append(a_view(cut(book), "matured")["p_adjusted"])
+    assert adjusted[1] == pytest.approx(2 * adjusted[0])
+
+
+def test_metrics_mature_each_after_its_own_window() -> None:
+    book = a_book(a_definition(metrics=[WEEKLY, a_metric(id="quick", window_days=1)]))
+    for variant, values in (("control", [1, 2, 3]), ("treatment", [2, 4, 6])):
+        add(book, variant, values)
+        add(book, variant, values, metric_id="quick")
+    cut(book)
+    assert book.cuts is not None
+    book.cuts.by_rule[matured(7 * DAY_MS)].sums.clear()
+    assert a_view(book, "matured")["n_control"] == 0
+    assert a_view(book, "matured", metric_id="quick")["n_control"] == 3
+
+
+def test_the_combination_of_versions_holds_in_every_view() -> None:
+    book = a_book(
+        a_definition(metrics=[WEEKLY]),
+        a_definition(config_version=2, metrics=[WEEKLY], variants={"control": 1, "treatment": 3}),
+    )
+    for version, before in ((1, 0), (2, 10)):
+        add(book, "control", [before, before + 2], config_version=version)
+        add(book, "treatment", [before + 1, before + 3], config_version=version)
+    cut(book, newcomers(), newcomers(config_version=2))
+    for view, difference in (("matured", 1), ("rolling_24h", 10), ("rolling_7d", 10)):
+        row = a_view(book, view, config_version=0)
+        assert (row["n_control"], row["abs_diff"]) == (4, pytest.approx(difference))
+
+
+def test_a_metric_that_changed_its_meaning_is_combined_in_no_view() -> None:
+    book = a_book(
+        a_definition(metrics=[WEEKLY]), a_definition(config_version=2, metrics=[a_metric(window_days=1)])
+    )
+    for version in (1, 2):
+        add(book, "control", [1, 2, 3], config_version=version)
+        add(book, "treatment", [2, 4, 6], config_version=version)
+    cut(book)
+    for view in VIEWS:
+        assert a_view(book, view, config_version=0)["reason"] == "metric_changed"
+    assert a_view(book, "matured", config_version=2)["abs_diff"] == 2
+
+
+def test_rolling_views_of_the_same_users_say_the_same(small: Book) -> None:
+    cut(small, newcomers())
+    first, second = (a_view(small, view) for view in ROLLING)
+    assert first.pop("view") != second.pop("view")
+    assert first == second
+
+
+def test_mature_users_come_at_the_pace_of_users_a_window_later() -> None:
+    """Two hundred of a thousand in twelve hours, a day ago: 400 a day, 800 missing."""
+    book = since(hours=36, metrics=[a_metric(window_days=1)])
+    assert a_view(cut(book), "matured")["days_left"] == 2
+
+
+def test_the_sample_ratio_goes_with_the_view_of_all(viewed: Book) -> None:
+    assert answers(viewed, NOW, VIEWS)["sample_ratio_rows"] == answers(viewed, NOW)["sample_ratio_rows"] != []
+    assert answers(viewed, NOW, VIEWS[1:])["sample_ratio_rows"] == []

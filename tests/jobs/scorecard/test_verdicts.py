@@ -11,8 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from jobs.scorecard.book import Book
+from jobs.scorecard.definitions import DAY_MS
 from jobs.scorecard.looks import SETTLED_MS, Looks
-from jobs.scorecard.rows import DAY_MS, Answered, Card, Moment, fill
+from jobs.scorecard.rows import Answered, Card, Moment, fill
 from jobs.scorecard.verdicts import decision_id, judge, topic_record
 from schemas import json_schema
 from tests.jobs.scorecard.builders import NOON_MS, a_book, a_definition, a_metric, add, only
@@ -43,11 +44,12 @@ class Watched:
         self.card: Card | None = None
 
     def look(self) -> list[dict[str, Any]]:
-        moment = Moment(self.now_ms, self.now_ms * 1000)
+        moment = Moment(self.now_ms, self.now_ms * 1000, NOON_MS)
         self.now_ms += ONE_SECOND
-        self.card = fill(self.book, moment, lambda *place: self.looks.frozen(("difference", *place)))
+        begun = self.looks.frozen
+        self.card = fill(self.book, moment, begun=lambda *place: begun(("difference", *place)))
         assert self.card is not None
-        return judge(self.card, self.looks, moment, is_new=True)
+        return judge(self.card, self.looks, is_new=True)
 
     def result(self, **where: Any) -> dict[str, Any]:
         assert self.card is not None
@@ -266,12 +268,13 @@ class Matured(Watched):
     """The rows of view ``all`` stand for those of ``matured`` as well."""
 
     def look(self) -> list[dict[str, Any]]:
-        moment = Moment(self.now_ms, self.now_ms * 1000)
+        moment = Moment(self.now_ms, self.now_ms * 1000, NOON_MS)
         self.now_ms += ONE_SECOND
         found = fill(self.book, moment)
         assert found is not None
-        self.card = replace(found, results=[*found.results, *map(matured, found.results)])
-        return judge(self.card, self.looks, moment, is_new=True)
+        results = [*found.results, *map(matured, found.results)]
+        self.card = replace(found, views=[*found.views, "matured"], results=results)
+        return judge(self.card, self.looks, is_new=True)
 
 
 def matured(answered: Answered) -> Answered:

@@ -1,0 +1,19 @@
+"""The form of what the scorecard job keeps in Flink's state, by number."""
+
+from __future__ import annotations
+
+LAYOUT = 3
+"""1 knew no epochs, 2 no cohorts; neither was released."""
+
+
+def check_layout(what: str, layout: int) -> None:
+    """Refuse what another release wrote.
+
+    Raises:
+        ValueError: The layout is unknown.
+    """
+    if layout != LAYOUT:
+        raise ValueError(
+            f"layout {layout} of the {what} in state is unknown: this release knows {LAYOUT};"
+            " start the job without --restore"
+        )

@@ -1,0 +1,67 @@
+"""When the answers of a book are due, and up to which moment they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+QUIET_MS = 10_000
+"""When nothing came for so long, what was appended before would have come: time is the clock's minus this."""
+
+
+@dataclass
+class Pace:
+    """What a book owes; in memory only: forgotten, everything is owed."""
+
+    owes_views: bool = True
+    owes_history: bool = True
+    recorded_ms: int | None = None
+    """When history was last written."""
+    heard_ms: int | None = None
+    """When something last changed, by the clock of the machine."""
+
+    def change(self, now_ms: int) -> None:
+        """Something changed: every view is due, and history."""
+        self.heard_ms = now_ms
+        self.owes_views = self.owes_history = True
+
+    def as_of_ms(self, counted_ms: int, now_ms: int) -> int:
+        """Up to which append time the answers hold: the greatest counted, or the clock's when all is quiet.
+
+        A job that is just started is not quiet yet. Input that stands still while events wait in front of it
+        cannot be told from silence; answers step back when it goes on.
+        """
+        if self.heard_ms is None:
+            self.heard_ms = now_ms
+        return counted_ms if now_ms - self.heard_ms < QUIET_MS else max(counted_ms, now_ms - QUIET_MS)
+
+    def next_move_ms(self, as_of_ms: int) -> int:
+        """The clock when ``as_of_ms`` will have come even if nothing changes."""
+        return max(as_of_ms, self.heard_ms or 0) + QUIET_MS
+
+
+@dataclass(frozen=True)
+class Times:
+    """How often views and history are refreshed, at moments that differ from experiment to experiment."""
+
+    views_ms: int = 10_000
+    history_ms: int = 60_000
+
+    def next_views_ms(self, experiment: str, after_ms: int) -> int:
+        """The first moment after another at which the experiment's views are refreshed."""
+        return _next(experiment, after_ms, self.views_ms)
+
+    def records(self, experiment: str, pace: Pace, now_ms: int) -> bool:
+        """Whether history is due."""
+        dues_ms = self.next_history_ms(experiment, pace)
+        return pace.owes_history and all(due_ms <= now_ms for due_ms in dues_ms)
+
+    def next_history_ms(self, experiment: str, pace: Pace) -> Iterator[int]:
+        """When history is due, if something is owed and not at once."""
+        if pace.owes_history and pace.recorded_ms is not None:
+            yield _next(experiment, pace.recorded_ms, self.history_ms)
+
+
+def _next(experiment: str, after_ms: int, every_ms: int) -> int:
+    return after_ms + every_ms - (after_ms - crc32(experiment.encode())) % every_ms

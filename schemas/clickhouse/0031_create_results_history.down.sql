@@ -1,0 +1,1 @@
+DROP VIEW results_history SYNC;

@@ -1,0 +1,1 @@
+DROP VIEW sample_ratio_history SYNC;

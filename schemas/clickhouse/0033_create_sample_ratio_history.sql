@@ -1,0 +1,12 @@
+-- When did every variant have its share of users, and when not? Rows of the active epoch: by minutes for two days, by hours before.
+-- `computed_at` is when a row could first be read; the answer at a moment is the newest row up to then.
+CREATE VIEW sample_ratio_history AS
+WITH (SELECT * FROM active_epochs) AS active
+SELECT * EXCEPT (kept, kept_at)
+FROM sample_ratio_history_rows FINAL
+WHERE epoch >= active.base
+    AND epoch = greatest(
+        active.base,
+        transform(concat(tenant_id, '/'), active.places, active.epochs, 0),
+        transform(concat(tenant_id, '/', experiment_id), active.places, active.epochs, 0))
+    AND (kept = 'decision' OR (kept = 'minute') = (computed_at >= now64(3) - INTERVAL 48 HOUR));
