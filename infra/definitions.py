@@ -299,6 +299,13 @@ def _problems(content: Content, limits: Limits) -> Iterator[tuple[YamlPath, str]
             f"must be at most {longest / DAY_MS:g} (it is {content['pre_period_days']}): outcomes are kept "
             f"{limits.retention_ms / DAY_MS:g} days and may come {limits.horizon_ms / DAY_MS:g} days late",
         )
+    for index, metric in enumerate(content["metrics"]):
+        if content["ship"] and metric["role"] != "secondary" and metric["window_days"] is None:
+            yield (
+                ("metrics", index, "id"),
+                f"needs window_days, because ship is asked for ({metric['id']!r} is a {metric['role']}): "
+                "only users whose window has closed are judged",
+            )
     seen: set[str] = set()
     for index, metric in enumerate(content["metrics"]):
         path: YamlPath = ("metrics", index)

@@ -19,6 +19,7 @@ COMMANDS = (
     "wait",
     "results",
     "decisions",
+    "notify",
     "sql",
     "verify",
     "reconcile",
