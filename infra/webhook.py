@@ -1,8 +1,8 @@
 """Decisions to whoever acts on them: each is POSTed, signed, until its receiver says that he has it.
 
 At least once: a receiver sees a decision again when his answer was lost or this process was restarted before
-it noted the delivery. ``Idempotency-Key`` is the decision's id; of two records with one id the first stands. The
-body is the record of the decisions topic, byte by byte.
+it noted the delivery. ``Idempotency-Key`` is the decision's id; of two records with one id the first stands.
+The body is the record of the decisions topic, byte by byte.
 
 The signature is HMAC-SHA256 over ``timestamp.body`` with the shared secret, in hex. The timestamp (seconds
 since 1970) is that of the attempt, so a receiver can refuse what somebody recorded and sends again later.
