@@ -46,6 +46,7 @@ SELECT count(), quantileExact(0.5)(lag_s), max(lag_s)
 FROM (
     SELECT {now_ms:Int64} / 1000 - toUnixTimestamp64Milli(max(as_of)) / 1000 AS lag_s
     FROM results
+    WHERE view = 'all'
     GROUP BY tenant_id, experiment_id)
 """
 COMPARISONS = "SELECT count() FROM results WHERE view = 'all'"

@@ -139,6 +139,11 @@ class Looks:
             return self._settled_from_ms(began_ms)
         return min((each.at_ms + SILENCE_MS for each in self._open().values()), default=None)
 
+    def wake(self, due_ms: int, now_ms: int) -> None:
+        """A timer fired: a late one says that the job stood still, so what came meanwhile is no silence."""
+        if now_ms - due_ms >= SILENCE_MS:
+            self.waiting = {key: each._replace(at_ms=now_ms) for key, each in self.waiting.items()}
+
     def open_views(self) -> list[str]:
         """The views of which a second look could say something new."""
         return sorted({str(key[1]) for key in self._open()})

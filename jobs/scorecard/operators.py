@@ -115,6 +115,9 @@ class Scorecard(KeyedCoProcessFunction):
         shelf.wakes_ms = {wake_ms for wake_ms in shelf.wakes_ms if wake_ms > now_ms}
         shelf.second_looks_ms = {look_ms for look_ms in shelf.second_looks_ms if look_ms > now_ms}
         for _, book in sorted(shelf.books.items()):
+            book.pace.wake(timestamp, now_ms)
+            if (looks := shelf.looks.get(book.epoch)) is not None:
+                looks.wake(timestamp, now_ms)
             if not is_second_look:
                 yield from self._look(experiment, shelf, book, now_ms)
             yield from self._look_again(experiment, shelf, book, now_ms)

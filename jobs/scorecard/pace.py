@@ -26,11 +26,16 @@ class Pace:
         self.heard_ms = now_ms
         self.owes_views = self.owes_history = True
 
+    def wake(self, due_ms: int, now_ms: int) -> None:
+        """A timer fired: a late one says that the job stood still, and what came meanwhile is unread."""
+        if now_ms - due_ms >= QUIET_MS:
+            self.heard_ms = now_ms
+
     def as_of_ms(self, counted_ms: int, now_ms: int) -> int:
         """Up to which append time the answers hold: the greatest counted, or the clock's when all is quiet.
 
-        A job that is just started is not quiet yet. Input that stands still while events wait in front of it
-        cannot be told from silence; answers step back when it goes on.
+        A job that is just started, or that stood still, is not quiet yet. Input that stands still while
+        events wait in front of it cannot be told from silence; answers step back when it goes on.
         """
         if self.heard_ms is None:
             self.heard_ms = now_ms

@@ -148,6 +148,17 @@ def test_silence_confirms_the_last_look_once() -> None:
     assert looks.next_look_ms() is None
 
 
+def test_what_comes_while_the_job_stands_still_is_no_silence() -> None:
+    looks = settled()
+    take(looks, [-9.0])
+    due_ms = looks.next_look_ms()
+    assert due_ms is not None
+    looks.wake(due_ms, due_ms + SILENCE_MS)
+    assert looks.next_look_ms() == due_ms + 2 * SILENCE_MS
+    looks.wake(due_ms, due_ms + 100)
+    assert looks.next_look_ms() == due_ms + 2 * SILENCE_MS
+
+
 def test_nothing_counts_before_the_experiment_is_known_for_ten_seconds() -> None:
     looks = Looks.begun(BEGINNING)
     take(looks, [-9.0] * 10, begin_ms=BEGINNING)

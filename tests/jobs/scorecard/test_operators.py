@@ -367,6 +367,20 @@ def test_users_who_came_while_the_job_was_away_do_not_bring_others_back(context:
     assert users(told, "rolling_7d")[-1][1] == 9
 
 
+def test_a_job_that_stood_still_takes_what_it_missed_for_no_silence(context: FakeContext) -> None:
+    """Its timer fires late, and what was appended meanwhile may be behind it."""
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1000.0)
+    running.now_s = late_s = A_DAY_AFTER_S + 300.0
+    assert users(running.until(late_s), "rolling_24h") == []
+    last = [change._replace(as_of_ms=(A_DAY_AFTER_S - 60) * 1000) for change in newer(SLOTS)]
+    running.slots(*last)
+    assert users(running.until(late_s + 9.9), "rolling_24h")[-1][1] == 6
+    assert users(running.until(late_s + 10.0), "rolling_24h")[-1][1] == 0
+
+
 HISTORIES = ["result_history_rows", "sample_ratio_history_rows"]
 
 
