@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from config.settings import ClickHouse, Flink, Kafka, Registry, Settings
+from infra import decisions
 from infra.decisions import disagreements
 from tests.jobs.scorecard.builders import a_book, a_definition, add
 from tests.jobs.scorecard.test_verdicts import SLOWER, Matured, Watched, guarded, shippable
@@ -31,6 +33,8 @@ def leaking() -> Watched:
         add(watched.book, variant, [1.0, 2.0])
     return watched
 
+
+SETTINGS = Settings(Kafka("k"), Registry("r"), Flink("f"), ClickHouse("c"))
 
 MADE = {
     "stop": lambda: Watched(guarded(SLOWER)),
@@ -66,3 +70,11 @@ def test_a_goal_that_was_not_sure_is_found() -> None:
     decision = decided(MADE["ship"]())
     inputs = json.loads(decision["inputs"]) | {"log_p_adjusted": -1.0}
     assert disagreements(decision | {"inputs": json.dumps(inputs)}) == ["the sums do not call for ship"]
+
+
+def test_those_who_follow_are_told_each_decision_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, ship = {"decision_id": "stop-1"}, {"decision_id": "ship-1"}
+    answers = iter([[], [stop], [stop], [stop, ship]])
+    monkeypatch.setattr(decisions, "read_decisions", lambda *_: next(answers))
+    following = decisions.follow_decisions(SETTINGS, pause=lambda _: None)
+    assert [next(following), next(following)] == [stop, ship]
