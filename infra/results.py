@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -127,9 +127,22 @@ def _refuse_before_history(settings: Settings, question: Question, as_of_ms: int
     [row] = read(settings, HISTORY_BEGINS, question.parameters)
     if row["begins"] is None:
         raise HistoryError(f"there is no history of {name} yet")
-    then = _plain(datetime.fromtimestamp(as_of_ms / 1000, UTC))
+    then = plain(datetime.fromtimestamp(as_of_ms / 1000, UTC))
     if row["begins"] > then:
         raise HistoryError(f"the history of {name} begins at {row['begins']}, after {then}")
+
+
+def result_columns(settings: Settings) -> Sequence[str]:
+    """The names of what ``read_results`` reads, in their order.
+
+    Raises:
+        DatabaseError: ClickHouse does not answer.
+    """
+    with one_line_errors(settings):
+        names: Sequence[str] = (
+            connect(settings).query("SELECT * EXCEPT (version) FROM results LIMIT 0").column_names
+        )
+    return names
 
 
 def read(settings: Settings, query: str, parameters: Mapping[str, Any]) -> list[Row]:
@@ -140,10 +153,11 @@ def read(settings: Settings, query: str, parameters: Mapping[str, Any]) -> list[
     """
     with one_line_errors(settings):
         answer = connect(settings).query(query, parameters=dict(parameters))
-        return [{name: _plain(value) for name, value in row.items()} for row in answer.named_results()]
+        return [{name: plain(value) for name, value in row.items()} for row in answer.named_results()]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as machines read it."""
     if not isinstance(value, datetime):
         return value
     moment = value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -9,6 +9,7 @@ from infra.broker import BrokerError
 from infra.cli.errors import CliError
 from infra.clickhouse import DatabaseError
 from infra.cluster import ClusterError
+from infra.cohorts import SliceError
 from infra.definitions import DefinitionError
 from infra.registry import RegistryError
 from infra.results import HistoryError
@@ -24,6 +25,7 @@ REFUSALS = (
     NotThereError,
     RegistryError,
     ScenarioError,
+    SliceError,
 )
 
 

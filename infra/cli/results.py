@@ -14,11 +14,12 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from config.settings import load
+from config.settings import Settings, load
 from infra.cli.errors import CliError
 from infra.cli.moments import moment
 from infra.cli.output import Column, print_json, stdout, table
 from infra.cli.refusals import refusals
+from infra.cohorts import Cohorts
 from infra.results import Question, Row, read_results, read_sample_ratios
 
 
@@ -64,16 +65,27 @@ def results(
             parser=moment, metavar="TIME", help="What was known then: ISO 8601 or epoch milliseconds."
         ),
     ] = None,
+    cohorts: Annotated[
+        str,
+        typer.Option(
+            metavar="FROM..TO", help="Only users first exposed on these days or in these hours (UTC)."
+        ),
+    ] = "",
     output: Annotated[
         ResultFormat, typer.Option("--format", help="For people or for machines.")
     ] = ResultFormat.TABLE,
 ) -> None:
-    """Show results, of now or of a moment: difference, lift and its interval, p-value, sample ratio."""
+    """Show results, of now or of a moment: lift, the interval that holds at any look, sample ratio, guardrails.
+
+    With `--cohorts 2026-11-20..2026-11-22` (both inclusive; `2026-11-20T14` is an hour, an absent
+    bound is open) the slots of those days are summed and judged now.
+    """
     settings = load()
     question = Question(tenant, experiment, view, policy, segment, config_version, as_of)
     with refusals():
-        rows = read_results(settings, question)
-        ratios = read_sample_ratios(settings, question) if output is ResultFormat.TABLE else []
+        rows, ratios = (
+            slice_of(settings, question, cohorts) if cohorts else newest(settings, question, output)
+        )
     if output is ResultFormat.JSON:
         print_json(rows)
     elif output is ResultFormat.CSV:
@@ -82,6 +94,25 @@ def results(
         stdout().print(results_table(rows, ratios))
     else:
         raise CliError(f"no results{_of(tenant, experiment)} {'yet' if as_of is None else 'then'}")
+
+
+def newest(settings: Settings, question: Question, output: ResultFormat) -> tuple[list[Row], list[Row]]:
+    """Results as the job has told them last, and for people the sample ratio."""
+    rows = read_results(settings, question)
+    return rows, read_sample_ratios(settings, question) if output is ResultFormat.TABLE else []
+
+
+def slice_of(settings: Settings, question: Question, cohorts: str) -> tuple[list[Row], list[Row]]:
+    """Results and sample ratio of some cohorts, computed now."""
+    from infra.slices import read_slice  # the statistics take half a second to load, which only slices need
+
+    if not (question.tenant_id and question.experiment_id):
+        raise CliError("--cohorts cuts one experiment: name a tenant and an experiment")
+    if question.view != View.ALL:
+        raise CliError(f"--cohorts says itself which users count: leave out --view {question.view}")
+    if question.as_of_ms is not None:
+        raise CliError("--cohorts judges the slots of now: leave out --as-of")
+    return read_slice(settings, question, Cohorts.parse(cohorts))
 
 
 def print_csv(rows: Sequence[Row]) -> None:

@@ -69,6 +69,8 @@ BESIDE_ALL = (MATURED, *ROLLING)
 VIEWS = (ALL, *BESIDE_ALL)
 ASKED_AGAIN_AND_AGAIN = (ALL, MATURED)
 """Views with sequential columns: their users do not leave."""
+SLICE = "slice"
+"""Everyone of a book that holds some cohorts only, on somebody's demand."""
 
 EMISSION_BITS = 52
 """Of a version, below the epoch: microseconds since 1970, enough until the year 2112."""
@@ -127,7 +129,7 @@ class View:
     @classmethod
     def of(cls, name: str, book: Book, everyone: Sums) -> Self:
         """A view of a book whose cuts hold at the moment of the answer."""
-        if name == ALL:
+        if name in (ALL, SLICE):
             return cls(name, lambda _: everyone)
         cuts = book.cuts or Cuts.of(())
         if name in ROLLING:
@@ -228,7 +230,7 @@ def fill(
 ) -> Card | None:
     """The card of these views; none before a definition and a slot of it are known.
 
-    The sample ratio goes with view ``all``; the other views are what the book's cuts say.
+    The sample ratio goes with views ``all`` and ``slice``; the other views are what the book's cuts say.
     """
     sums = Sums(book)
     if not sums.definitions:
@@ -248,7 +250,11 @@ def fill(
         each._replace(row={**common, **covered, **each.row})
         for each in _views(book, sums, moment.as_of_ms, views, begun)
     ]
-    ratios = [each._replace(row={**common, **each.row}) for each in _ratios(sums)] if ALL in views else []
+    ratios = (
+        [each._replace(row={**common, **each.row}) for each in _ratios(sums)]
+        if {ALL, SLICE} & set(views)
+        else []
+    )
     return Card(book, sums.definitions[-1], moment, views, results, ratios)
 
 
