@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Annotated
 
@@ -23,7 +24,8 @@ from infra.cli.output import Column, note, print_table, stderr, stdout, table
 from infra.cli.progress import bar, spinner
 from infra.cli.reconcile import print_balances, print_verdict, refuse_residues
 from infra.cli.refusals import refusals
-from infra.cli.results import lift_and_interval, results_table, words
+from infra.cli.results import rules
+from infra.cli.results_table import lift_and_interval, results_table
 from infra.cli.simulate import print_counts
 from infra.cli.stack import bring_up
 from infra.cli.verify import report
@@ -164,7 +166,7 @@ def _summary(settings: Settings, scenario: Scenario, outcome: Outcome) -> None:
     rows = [row for row in read_results(settings, Question()) if row["tenant_id"] != PROBE_TENANT]
     ratios = [row for row in read_sample_ratios(settings, Question()) if row["tenant_id"] != PROBE_TENANT]
     tenants = {tenant.tenant_id for tenant in scenario.tenants}
-    stdout().print(results_table(rows, ratios))
+    stdout().print(results_table(rows, ratios, rules(settings), datetime.now(UTC)))
     print()
     print_counts(outcome.counts)
     print()
@@ -173,7 +175,7 @@ def _summary(settings: Settings, scenario: Scenario, outcome: Outcome) -> None:
     print_table(
         (Column("odd case"), Column("sent", "right"), Column("in the views", "right"), Column("as")),
         [
-            (case.name, f"{case.sent:,}", f"{case.shown:,}", words(case.shown_as))
+            (case.name, f"{case.sent:,}", f"{case.shown:,}", case.shown_as.replace("_", " "))
             for case in demonstration.odd_cases(settings, outcome.counts, tenants)
         ],
     )
