@@ -20,6 +20,7 @@ COMMANDS = (
     "results",
     "decisions",
     "notify",
+    "export",
     "sql",
     "verify",
     "reconcile",

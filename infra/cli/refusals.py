@@ -11,6 +11,7 @@ from infra.clickhouse import DatabaseError
 from infra.cluster import ClusterError
 from infra.cohorts import SliceError
 from infra.definitions import DefinitionError
+from infra.export import ExportError
 from infra.registry import RegistryError
 from infra.results import HistoryError
 from infra.scenario import ScenarioError
@@ -21,6 +22,7 @@ REFUSALS = (
     ClusterError,
     DatabaseError,
     DefinitionError,
+    ExportError,
     HistoryError,
     NotThereError,
     RegistryError,

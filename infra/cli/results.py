@@ -75,7 +75,7 @@ def results(
         ResultFormat, typer.Option("--format", help="For people or for machines.")
     ] = ResultFormat.TABLE,
 ) -> None:
-    """Show results, of now or of a moment: lift, the interval that holds at any look, sample ratio, guardrails.
+    """Show results, of now or of a moment: lift, interval for any look, sample ratio, guardrails.
 
     With `--cohorts 2026-11-20..2026-11-22` (both inclusive; `2026-11-20T14` is an hour, an absent
     bound is open) the slots of those days are summed and judged now.
