@@ -14,6 +14,7 @@ IN_WORDS: Mapping[str, str] = {
     "all_or_none_converted": "all users of an arm converted, or none",
     "version_left_out": "a config version with fewer than two users in an arm is left out",
     "one_look_only": "this question is asked once",
+    "never_matures": "the metric has no window, so more outcomes may come of any user",
     "metric_changed": "the metric means another thing in each config version: ask for one of them",
     "crossed_unbalanced": "more users crossed in one arm than in another: leaving them out misleads",
     "leak": "users are in a variant that should get nobody",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,11 +19,13 @@ from infra.definitions import DefinitionKey, Published
 from infra.migrations import apply
 from infra.results import Question, Row, plain, result_columns
 from infra.slices import read_slice
-from jobs.scorecard.book import Book, Group, Totals
+from jobs.scorecard.book import Book
 from jobs.scorecard.rows import answers
+from jobs.scorecard.slots import Change, Cohort, Slots
 from tests.infra.clickhouse_process import clickhouse, connect
 from tests.jobs.scorecard.builders import NOON_MS, NOW, ONE_HOUR_MS, a_definition, a_metric, only, published
 from udfs.attribution.reference import SUM_NAMES
+from udfs.attribution.sums import encode
 from udfs.stats import Moments, mean_difference
 
 pytestmark = pytest.mark.clickhouse
@@ -33,6 +37,7 @@ DEFINITION = {
     "segments": {"country": ["DE", "FR"]},
     "metrics": [a_metric(), a_metric(id="visits", kind="ratio")],
 }
+LOG = {"epoch": 0, "as_of_ms": NOON_MS}
 BUTTON = Question("acme", "checkout")
 
 USERS = {
@@ -102,14 +107,12 @@ def _definitions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def streamed(settings: Settings, segment: str = "") -> list[Row]:
     """What the job says of the same slots, as a reader of the view sees it."""
-    book = Book(definitions={1: a_definition(**DEFINITION)})
+    book, cohorts = Book(definitions={1: a_definition(**DEFINITION)}), defaultdict[Cohort, Slots](dict)
     for row in slot_rows():
-        group = Group(*(row[name] for name in Group._fields))
-        known = book.totals.get(group, Totals(0, (0,) * 14, 0, 0))
-        sums = tuple(known.sums[index] + row[f"sum_{name}"] for index, name in enumerate(SUM_NAMES))
-        cohort_ms = int(row["cohort"].timestamp() * 1000)
-        first_ms = min(known.first_cohort_ms or cohort_ms, cohort_ms) if row["n"] else known.first_cohort_ms
-        book.totals[group] = Totals(known.n + row["n"], sums, known.updates + 3, NOON_MS, first_ms)
+        sums = encode([row[f"sum_{name}"] for name in SUM_NAMES])
+        carried = {"cohort_ms": int(row["cohort"].timestamp() * 1000), "sums": b64encode(sums).decode()}
+        change = Change(**{name: row[name] for name in row.keys() & set(Change._fields)}, **carried, **LOG)
+        book.count(change, cohorts[change.cohort])
     rows = [row for row in answers(book, NOW)["result_rows"] if row["segment"] == segment]
     columns = result_columns(settings)
     return [{name: shown(name, row.get(name)) for name in columns} for row in rows]
@@ -155,6 +158,7 @@ def test_a_slice_compares_the_users_of_its_days(settings: Settings) -> None:
     assert (row["n_control"], row["n_treatment"]) == (10, 9)
     assert row["abs_diff"] == pytest.approx(expected.estimate, rel=1e-12)
     assert (row["abs_ci_lower"], row["p_value"]) == pytest.approx((expected.ci_lower, expected.p_value))
+    assert row["view"] == "slice"
     assert row["cohorts"] == "2026-01-01..2026-01-02"
     assert ratios[0]["counts"] == [10, 9]
 
