@@ -64,7 +64,7 @@ def read_slice(settings: Settings, question: Question, cohorts: Cohorts) -> tupl
         book.definitions[content["config_version"]] = Definition.from_json(to_json(content).decode())
     moment = Moment(int(time.time() * 1000), 0, book.as_of_ms)
     answered = answers(book, moment, [ALL if cohorts.is_whole else SLICE])
-    results = [_shown(row) for row in answered["result_rows"] if _is_asked(row, question)]
+    results = [_shown(row) for row in answered["result_rows"] if is_asked(row, question)]
     if not results:
         version = question.config_version
         raise SliceError(f"nobody in {_name(question)}/{version} was first exposed in cohorts {cohorts.text}")
@@ -133,7 +133,8 @@ def _book(settings: Settings, question: Question, cohorts: Cohorts) -> Book:
     return book
 
 
-def _is_asked(row: Mapping[str, Any], question: Question) -> bool:
+def is_asked(row: Mapping[str, Any], question: Question) -> bool:
+    """Whether a row of the job answers the question, whatever its cohorts."""
     return (row["policy"], row["segment"], row["config_version"]) == (
         question.policy,
         question.segment,
