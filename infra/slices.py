@@ -21,6 +21,8 @@ from jobs.scorecard.rows import ALL, SLICE, Moment, answers
 from jobs.scorecard.slots import Group
 from udfs.attribution.reference import OTHER, SUM_NAMES
 
+LOOKED_AT = ("seq_p_min", "crossed_at", "p_adjusted")
+"""What depends on the looks the job has taken: only its own rows have it."""
 TIMES = ("as_of", "computed_at", "covers_from")
 OPEN_S = 2**62 // 1000
 """Beyond every cohort."""
@@ -45,8 +47,8 @@ GROUP BY {", ".join(Group._fields)}
 def read_slice(settings: Settings, question: Question, cohorts: Cohorts) -> tuple[list[Row], list[Row]]:
     """Results and sample ratio of those of one experiment who were first exposed in these cohorts.
 
-    The rows are as those of the views ``results`` and ``sample_ratio``. What lies in the job's state is
-    absent; a bounded slice has no sequential columns at all, because it is a question asked once.
+    The rows are as those of the views ``results`` and ``sample_ratio``, without what earlier looks decide. A
+    bounded slice has no sequential columns at all, because it is a question asked once.
 
     Raises:
         SliceError: There is no such experiment, segment or config version, a bound lies inside a cohort, or
@@ -72,7 +74,7 @@ def read_slice(settings: Settings, question: Question, cohorts: Cohorts) -> tupl
     columns = result_columns(settings)
     ratios = [_shown(row) for row in answered["sample_ratio_rows"] if row["bots"] == "excluded"]
     return (
-        [{name: row.get(name) for name in columns} | {"cohorts": cohorts.text} for row in results],
+        [_of_slots(row, columns) | {"cohorts": cohorts.text} for row in results],
         [row for row in ratios if row["segment"] == question.segment],
     )
 
@@ -140,6 +142,11 @@ def is_asked(row: Mapping[str, Any], question: Question) -> bool:
         question.segment,
         question.config_version,
     )
+
+
+def _of_slots(row: Row, columns: Sequence[str]) -> Row:
+    """A row in the view's columns, of which the slots alone do not tell all."""
+    return {name: None if name in LOOKED_AT else row.get(name) for name in columns}
 
 
 def _shown(row: Row) -> Row:

@@ -55,8 +55,8 @@ def shown(name: str, value: Any) -> Any:
 
 
 def bits(rows: list[Row]) -> list[dict[str, str]]:
-    """Rows without what tells when and from how many slots of the book they were computed."""
-    other = ("cohorts", "computed_at", "slot_updates")
+    """Rows without what tells when they were computed, from how many slots, and what was seen before."""
+    other = ("cohorts", "computed_at", "slot_updates", *slices.LOOKED_AT)
     told = ({name: repr(value) for name, value in row.items() if name not in other} for row in rows)
     return sorted(told, key=lambda row: row["metric_id"])
 
