@@ -25,7 +25,7 @@ COLUMNS = (
     Column("variant", may_fold=True),
     Column("control", "right"),
     Column("treatment", "right"),
-    Column("lift", "right"),
+    Column("lift", "right", may_fold=True),
     Column("at any look", "right", may_fold=True),
     Column("at one look", "right", may_fold=True),
 )
@@ -158,10 +158,16 @@ def _metric(row: Row, rules: Rules) -> tuple[str, ...]:
 
 def _lift(row: Row) -> str:
     """On the scale of the interval that leads, and with the covariate where that interval has it."""
-    if row["rel_diff"] is not None and row["rel_ci_lower"] is not None and not _leads_in_units(row):
-        return f"{100 * row['rel_diff']:+.2f} %"
-    adjusted = row.get("cuped_abs_diff") if _leads_in_units(row) else None
-    difference = row["abs_diff"] if adjusted is None else adjusted
+    has_relative = row["rel_diff"] is not None and row["rel_ci_lower"] is not None
+    relative = f"{100 * row['rel_diff']:+.2f} %" if has_relative else ""
+    if not _leads_in_units(row):
+        return relative or _in_units(row["abs_diff"])
+    if row.get("cuped_abs_diff") is not None:
+        return _in_units(row["cuped_abs_diff"])
+    return f"{_in_units(row['abs_diff'])} ({relative})" if relative else _in_units(row["abs_diff"])
+
+
+def _in_units(difference: float | None) -> str:
     return "" if difference is None else f"{number(difference, signed=True)} abs"
 
 

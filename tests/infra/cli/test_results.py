@@ -93,7 +93,9 @@ def test_a_result_is_one_line_under_its_experiment_its_age_and_its_users() -> No
     lines = printed([a_result()], [a_sample_ratio()], 200, rules(a_metric(role="secondary"))).splitlines()
     assert lines[0] == "acme/checkout-button  as of 2026-01-01T12:00:00Z, 4 s ago; intervals of 95 %"
     assert "control 1,204 (expected 1,197), treatment 1,190 (expected 1,197); spread as declared" in lines[1]
-    expected = "revenue_per_session treatment 12.35 13.1 +0.7544 abs -0.05 … +1.55 abs +0.2 … +1.3 abs"
+    expected = (
+        "revenue_per_session treatment 12.35 13.1 +0.7544 abs (+6.11 %) -0.05 … +1.55 abs +0.2 … +1.3 abs"
+    )
     assert " ".join(lines[3].split()) == expected
 
 
