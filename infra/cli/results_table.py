@@ -157,7 +157,9 @@ def _metric(row: Row, rules: Rules) -> tuple[str, ...]:
 
 
 def _lift(row: Row) -> str:
-    """On the scale of the interval that leads, and with the covariate where that interval has it."""
+    """On the scale of the interval that leads, and with the covariate where that has it; none without one."""
+    if row["status"] != "ok":
+        return ""
     has_relative = row["rel_diff"] is not None and row["rel_ci_lower"] is not None
     relative = f"{100 * row['rel_diff']:+.2f} %" if has_relative else ""
     if not _leads_in_units(row):

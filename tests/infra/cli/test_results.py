@@ -49,7 +49,8 @@ def a_result(**changes: Any) -> Row:
 
 
 def undetermined(reason: str) -> Row:
-    numbers = ("abs_diff", "rel_diff", "p_value", "seq_p_value")
+    """No test and no interval; a difference of means there may be."""
+    numbers = ("rel_diff", "p_value", "seq_p_value")
     bounds = [f"{scale}_ci_{end}" for scale in ("abs", "rel", "seq") for end in ("lower", "upper")]
     return a_result(status="undetermined", reason=reason, **dict.fromkeys((*numbers, *bounds)))
 
