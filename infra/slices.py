@@ -30,8 +30,11 @@ OPEN_S = 2**62 // 1000
 GROUPS = f"""
 SELECT {", ".join(Group._fields)},
   sum(n), {", ".join(f"sum(sum_{name})" for name in SUM_NAMES)}, sum(updates),
-  (SELECT toUnixTimestamp64Milli(max(as_of)) FROM slots
-   WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}}),
+  toUnixTimestamp64Milli(greatest(
+    (SELECT max(as_of) FROM slots
+     WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}}),
+    (SELECT max(as_of) FROM results
+     WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}} AND view = 'all'))),
   toUnixTimestamp(minOrNullIf(cohort, n > 0)) * 1000,
   toUnixTimestamp(maxOrNullIf(cohort, n > 0)) * 1000,
   max(epoch)
@@ -41,7 +44,10 @@ WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}}
   AND toUnixTimestamp(cohort) >= {{begin_s:Int64}} AND toUnixTimestamp(cohort) < {{end_s:Int64}}
 GROUP BY {", ".join(Group._fields)}
 """
-"""The totals of ``jobs/scorecard/book.py``, over some cohorts; as of when is told of the whole experiment."""
+"""The totals of ``jobs/scorecard/book.py``, over some cohorts.
+
+As of when is told of the whole experiment: while nothing comes, time goes on in ``results`` alone.
+"""
 
 
 def read_slice(settings: Settings, question: Question, cohorts: Cohorts) -> tuple[list[Row], list[Row]]:

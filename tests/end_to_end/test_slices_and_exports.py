@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from infra.producer import EventProducer
 from tests.running_stack import RunningStack
+from tests.waiting import eventually
 from udfs.attribution.reference import Assignment, Outcome
 
 pytestmark = pytest.mark.stack
@@ -89,7 +90,12 @@ def bits(found: list[dict[str, Any]]) -> list[dict[str, str]]:
 def test_all_days_together_are_the_streamed_rows_to_the_bit(
     counted: RunningStack, options: tuple[str, ...]
 ) -> None:
-    streamed, sliced = rows(counted, *options), rows(counted, *options, "--cohorts", "..")
+    def read() -> tuple[list[dict[str, Any]], list[dict[str, Any]]] | None:
+        """Both, as of one moment: while nothing comes, the job goes on telling of later ones."""
+        before, sliced = rows(counted, *options), rows(counted, *options, "--cohorts", "..")
+        return (before, sliced) if rows(counted, *options) == before else None
+
+    streamed, sliced = eventually(read, "rows that stay as they are while a slice is cut", deadline_s=90)
     assert [row["metric_id"] for row in streamed] == ["converted", "refunds", "revenue"]
     assert bits(sliced) == bits(streamed)
 

@@ -19,7 +19,7 @@ from infra.results import Question, Row, plain, result_columns
 from infra.slices import read_slice
 from tests import counted
 from tests.counted import EXPERIMENT, GERMANY, TENANT, revenue
-from tests.infra.clickhouse_process import clickhouse
+from tests.infra.clickhouse_process import clickhouse, connect
 from tests.jobs.scorecard.builders import only
 from udfs.stats import mean_difference
 
@@ -39,7 +39,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture(autouse=True)
 def _definitions(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Kafka would hold."""
-    topic = {DefinitionKey(TENANT, EXPERIMENT, 1): Published(json.loads(counted.DEFINITION), 0)}
+    definition = Published(json.loads(counted.DEFINITION), 0)
+    topic = {DefinitionKey(tenant, EXPERIMENT, 1): definition for tenant in (TENANT, "idle")}
     monkeypatch.setattr(slices, "read_published", lambda _: topic)
 
 
@@ -84,6 +85,23 @@ def test_a_slice_compares_the_users_of_its_days(settings: Settings) -> None:
     assert (row["abs_ci_lower"], row["p_value"]) == pytest.approx((expected.ci_lower, expected.p_value))
     assert (row["view"], row["cohorts"]) == ("slice", "2026-11-20..2026-11-21")
     assert ratios[0]["counts"] == [control.n, treatment.n]
+
+
+def test_a_slice_is_judged_at_the_moment_that_readers_see(settings: Settings) -> None:
+    """While nothing comes the job goes on telling of later moments."""
+    later_ms = counted.LAST_MS + 1500
+    with connect(settings) as client:
+        for table in ("slot_rows", "result_rows"):
+            client.command(
+                f"INSERT INTO {table} SELECT * REPLACE ('idle' AS tenant_id) "
+                f"FROM {table} WHERE {table}.tenant_id = '{TENANT}'"
+            )
+        client.command(
+            "INSERT INTO result_rows SELECT * REPLACE (version + 1 AS version, "
+            f"fromUnixTimestamp64Milli({later_ms}, 'UTC') AS as_of) FROM result_rows WHERE tenant_id = 'idle'"
+        )
+    rows, _ = read_slice(settings, replace(BUTTON, tenant_id="idle"), Cohorts.parse("2026-11-20"))
+    assert {row["as_of"] for row in rows} == {plain(datetime.fromtimestamp(later_ms / 1000, UTC))}
 
 
 def test_slices_of_hours_add_up(settings: Settings) -> None:
