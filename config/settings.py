@@ -115,6 +115,15 @@ class Scorecard:
 
 
 @dataclass(frozen=True)
+class Webhook:
+    """Who is told of decisions; nobody without ``url``."""
+
+    url: str = ""
+    secret: str = ""
+    """Signs what is sent; belongs into the environment."""
+
+
+@dataclass(frozen=True)
 class Local:
     """What only the one-machine stack needs: ports that no URL names, and memory."""
 
@@ -142,6 +151,7 @@ class Settings:
     clickhouse: ClickHouse
     attribution: Attribution = field(default_factory=Attribution)
     scorecard: Scorecard = field(default_factory=Scorecard)
+    webhook: Webhook = field(default_factory=Webhook)
     local: Local | None = None
     """Present only where ``livelift up`` may start the parts on this machine."""
     region: str = "local"

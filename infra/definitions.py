@@ -32,6 +32,9 @@ DAY_MS = 86_400_000
 LATEST_ENDING_MS = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 
+ADDED_SINCE: dict[str, Any] = {"ship": False}
+"""What definitions lack that were published by earlier releases, and means the same."""
+
 Content = dict[str, Any]
 """A definition as on the topic: the YAML's fields, every default filled in."""
 
@@ -139,8 +142,8 @@ def plan(drafts: Iterable[Draft], published: Mapping[DefinitionKey, Published]) 
             _refuse_a_later_end(draft, known)
             known[draft.key] = draft.content
             new.append(draft)
-        elif existing != draft.content:
-            names = ", ".join(_differences(existing, draft.content))
+        elif ADDED_SINCE | existing != draft.content:
+            names = ", ".join(_differences(ADDED_SINCE | existing, draft.content))
             newest = max(key.config_version for key in known if key[:2] == draft.key[:2])
             raise DefinitionError(
                 f"{draft.document.where(())}: {draft.key} is published with other content ({names} differs); "
@@ -296,6 +299,13 @@ def _problems(content: Content, limits: Limits) -> Iterator[tuple[YamlPath, str]
             f"must be at most {longest / DAY_MS:g} (it is {content['pre_period_days']}): outcomes are kept "
             f"{limits.retention_ms / DAY_MS:g} days and may come {limits.horizon_ms / DAY_MS:g} days late",
         )
+    for index, metric in enumerate(content["metrics"]):
+        if content["ship"] and metric["role"] != "secondary" and metric["window_days"] is None:
+            yield (
+                ("metrics", index, "id"),
+                f"needs window_days, because ship is asked for ({metric['id']!r} is a {metric['role']}): "
+                "only users whose window has closed are judged",
+            )
     seen: set[str] = set()
     for index, metric in enumerate(content["metrics"]):
         path: YamlPath = ("metrics", index)

@@ -10,22 +10,30 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from threading import Event, Thread
 from typing import NamedTuple
 
 from config.settings import Settings
 from infra.clickhouse import DatabaseError
+from infra.decisions import read_decisions
 from infra.freshness import TENANT as PROBE_TENANT
 from infra.freshness import Freshness, FreshnessProbe
 from infra.local import record as records
 from infra.results import Question, Row, read_results
-from infra.scenario import Scenario
+from infra.scenario import Scenario, Target
 from infra.simulation import Counts, Simulation, run
 from infra.views import ledger_in_view, slots_in_view
 from schemas.events import EventKind
 from udfs.attribution.reference import LedgerEntry, SlotKey
 
 FRAME_EVERY_S = 1.0
+
+HARMFUL = Target("globex", "new-renderer", "faster", "frame_time")
+"""What does harm in the demo's scenario, to a guardrail that stops; every other experiment is harmless."""
+STOPPED_WITHIN_S = 60.0
+ENOUGH_EVENTS = 30_000
+"""Of the whole scenario; with fewer the harm need not be sure before they end."""
 
 
 class Frame(NamedTuple):
@@ -42,6 +50,7 @@ class Outcome(NamedTuple):
 
     counts: Counts
     freshness: Freshness
+    decided: Decided
 
 
 class OddCase(NamedTuple):
@@ -77,6 +86,7 @@ def stream(
     sender = _Sender(settings, simulation)
     began = time.monotonic()
     note = ""
+    decided = Decided(settings, {tenant.tenant_id for tenant in scenario.tenants})
     with FreshnessProbe(settings) as probe:
         sender.start()
         try:
@@ -85,12 +95,54 @@ def stream(
                 if kill_taskmanager_after_s is not None and seconds > kill_taskmanager_after_s and not note:
                     kill_taskmanager(settings)
                     note = f"TaskManager killed at {seconds:.0f} s"
+                decided.look()
                 on_frame(Frame(seconds, simulation.counts, _results(settings), note))
                 sender.join(FRAME_EVERY_S)
         finally:
             sender.stop()
     sender.raise_for_failure()
-    return Outcome(simulation.counts, probe.result())
+    return Outcome(simulation.counts, probe.result(), decided)
+
+
+class Decided:
+    """The stop decisions of a run's tenants, and how long after its crossing each could first be read."""
+
+    def __init__(self, settings: Settings, tenant_ids: Collection[str]) -> None:
+        self._settings = settings
+        self._tenant_ids = tenant_ids
+        self.stopped: dict[str, float] = {}
+        """Seconds from the crossing of the boundary, by ``tenant/experiment``."""
+
+    def look(self) -> None:
+        """See what is new; nothing where ClickHouse is away for a moment."""
+        try:
+            rows = read_decisions(self._settings)
+        except DatabaseError:
+            return
+        for row in rows:
+            if row["kind"] == "stop" and row["tenant_id"] in self._tenant_ids:
+                crossed_at_s = datetime.fromisoformat(row["crossed_at"]).timestamp()
+                experiment = f"{row['tenant_id']}/{row['experiment_id']}"
+                self.stopped.setdefault(experiment, time.time() - crossed_at_s)
+
+    def wait(self, seconds: float) -> None:
+        """Look until the harmful experiment is stopped, at most so long."""
+        deadline = time.monotonic() + seconds
+        self.look()
+        while HARMFUL.experiment not in self.stopped and time.monotonic() < deadline:
+            time.sleep(FRAME_EVERY_S / 2)
+            self.look()
+
+    def complaint(self, *, must_stop: bool) -> str:
+        """What went wrong; empty when the harmful experiment alone was stopped, and in time."""
+        harmless = sorted(self.stopped.keys() - {HARMFUL.experiment})
+        if harmless:
+            return f"{', '.join(harmless)} was stopped although it does no harm"
+        if HARMFUL.experiment not in self.stopped:
+            return f"{HARMFUL.experiment} does harm and was not stopped" if must_stop else ""
+        seconds = self.stopped[HARMFUL.experiment]
+        late = f"{HARMFUL.experiment} was stopped {seconds:.0f} s after the boundary was crossed, too late"
+        return late if seconds > STOPPED_WITHIN_S else ""
 
 
 def odd_cases(settings: Settings, counts: Counts, tenant_ids: Collection[str]) -> list[OddCase]:

@@ -17,7 +17,10 @@ from jobs.wiring.kafka import ATTRIBUTION_GROUP
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-ROWS_TABLES = ("slot_rows", "ledger_rows", "activity_rows", "result_rows", "sample_ratio_rows")
+ROWS_TABLES = (
+    *("slot_rows", "ledger_rows", "activity_rows", "result_rows", "sample_ratio_rows"),
+    *("decision_rows", "look_rows"),
+)
 """Every table whose rows carry their epoch; history only repeats them."""
 
 

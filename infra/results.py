@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -103,8 +104,8 @@ def read_results(settings: Settings, question: Question) -> list[Row]:
         DatabaseError: ClickHouse does not answer.
     """
     if question.as_of_ms is None:
-        return _rows(settings, RESULTS, question)
-    rows = _rows(settings, RESULTS_THEN, question)
+        return read(settings, RESULTS, question.parameters)
+    rows = read(settings, RESULTS_THEN, question.parameters)
     if not rows:
         _refuse_before_history(settings, question, question.as_of_ms)
     return rows
@@ -116,27 +117,47 @@ def read_sample_ratios(settings: Settings, question: Question) -> list[Row]:
     Raises:
         DatabaseError: ClickHouse does not answer.
     """
-    return _rows(settings, SAMPLE_RATIO if question.as_of_ms is None else SAMPLE_RATIO_THEN, question)
+    query = SAMPLE_RATIO if question.as_of_ms is None else SAMPLE_RATIO_THEN
+    return read(settings, query, question.parameters)
 
 
 def _refuse_before_history(settings: Settings, question: Question, as_of_ms: int) -> None:
     """Say since when there is history, unless it reached back and only these rows were not there."""
     name = "/".join(part for part in (question.tenant_id, question.experiment_id) if part) or "any experiment"
-    [row] = _rows(settings, HISTORY_BEGINS, question)
+    [row] = read(settings, HISTORY_BEGINS, question.parameters)
     if row["begins"] is None:
         raise HistoryError(f"there is no history of {name} yet")
-    then = _plain(datetime.fromtimestamp(as_of_ms / 1000, UTC))
+    then = plain(datetime.fromtimestamp(as_of_ms / 1000, UTC))
     if row["begins"] > then:
         raise HistoryError(f"the history of {name} begins at {row['begins']}, after {then}")
 
 
-def _rows(settings: Settings, query: str, question: Question) -> list[Row]:
+def result_columns(settings: Settings) -> Sequence[str]:
+    """The names of what ``read_results`` reads, in their order.
+
+    Raises:
+        DatabaseError: ClickHouse does not answer.
+    """
     with one_line_errors(settings):
-        answer = connect(settings).query(query, parameters=question.parameters)
-        return [{name: _plain(value) for name, value in row.items()} for row in answer.named_results()]
+        names: Sequence[str] = (
+            connect(settings).query("SELECT * EXCEPT (version) FROM results LIMIT 0").column_names
+        )
+    return names
 
 
-def _plain(value: Any) -> Any:
+def read(settings: Settings, query: str, parameters: Mapping[str, Any]) -> list[Row]:
+    """The rows of a query.
+
+    Raises:
+        DatabaseError: ClickHouse does not answer.
+    """
+    with one_line_errors(settings):
+        answer = connect(settings).query(query, parameters=dict(parameters))
+        return [{name: plain(value) for name, value in row.items()} for row in answer.named_results()]
+
+
+def plain(value: Any) -> Any:
+    """A value as machines read it."""
     if not isinstance(value, datetime):
         return value
     moment = value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.settings import ROOT
 from infra.definitions import DefinitionError, Draft, Limits, draft_of
@@ -95,6 +95,20 @@ class Experiment:
         return replace(self, draft=replace(self.draft, content=self.draft.content | changes))
 
 
+class Target(NamedTuple):
+    """What has an effect on what."""
+
+    tenant_id: str
+    experiment_id: str
+    variant: str
+    source: str
+
+    @property
+    def experiment(self) -> str:
+        """As people name it."""
+        return f"{self.tenant_id}/{self.experiment_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """One tenant: its share of all units, and what these are like and do."""
@@ -121,13 +135,25 @@ class Scenario:
         """The experiments of all tenants."""
         return (experiment for tenant in self.tenants for experiment in tenant.experiments)
 
+    def with_effect(self, of: Target, effect: Effect) -> Scenario:
+        """The same with another true effect of one variant on one source."""
+
+        def changed(each: Experiment) -> Experiment:
+            if each.draft.key[:2] != (of.tenant_id, of.experiment_id):
+                return each
+            return replace(each, effects={**each.effects, (of.variant, of.source): effect})
+
+        return self._each(changed)
+
     def begun_at(self, start_ms: int) -> Scenario:
         """The scenario as one run has it (``Experiment.begun_at``)."""
+        return self._each(lambda experiment: experiment.begun_at(start_ms))
+
+    def _each(self, change: Callable[[Experiment], Experiment]) -> Scenario:
         return replace(
             self,
             tenants=tuple(
-                replace(tenant, experiments=tuple(each.begun_at(start_ms) for each in tenant.experiments))
-                for tenant in self.tenants
+                replace(tenant, experiments=tuple(map(change, tenant.experiments))) for tenant in self.tenants
             ),
         )
 

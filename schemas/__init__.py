@@ -34,7 +34,7 @@ def registered_text(text: str) -> str:
 
 @cache
 def json_schema(name: str) -> dict[str, Any]:
-    """A JSON Schema of ``definitions/``: ``definition``, ``published`` or ``heartbeat``."""
+    """A JSON Schema of ``definitions/``, by its name: ``definition``, ``published``, ``decision``, …"""
     schema: dict[str, Any] = json.loads(
         (FOLDER / "definitions" / f"{name}.schema.json").read_text(encoding="utf-8")
     )

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Annotated
 
@@ -18,11 +19,13 @@ from rich.text import Text
 from config.settings import ROOT, Settings, load
 from infra import demo as demonstration
 from infra import verification
+from infra.cli.errors import CliError
 from infra.cli.output import Column, note, print_table, stderr, stdout, table
 from infra.cli.progress import bar, spinner
 from infra.cli.reconcile import print_balances, print_verdict, refuse_residues
 from infra.cli.refusals import refusals
-from infra.cli.results import lift_and_interval, results_table, words
+from infra.cli.results import rules
+from infra.cli.results_table import lift_and_interval, results_table
 from infra.cli.simulate import print_counts
 from infra.cli.stack import bring_up
 from infra.cli.verify import report
@@ -33,12 +36,14 @@ from infra.local import stack
 from infra.local.elsewhere import free_environment
 from infra.reconciliation import reconcile
 from infra.results import Question, Row, read_results, read_sample_ratios
-from infra.scenario import DEMO, Scenario, read_scenario
+from infra.scenario import DEMO, Effect, Scenario, read_scenario
 from infra.waiting import wait
 
 RUN_DIR = ROOT / ".livelift" / "demo"
 SHOWN_WITHOUT_TERMINAL_EVERY_S = 10.0
 WAIT_S = 120.0
+SURELY_HARMFUL = 0.2
+"""So much harm is seen in any run that is long enough."""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +55,21 @@ def demo(
     seconds: Annotated[float, typer.Option(min=5, help="How long events are sent.")] = 60.0,
     rate: Annotated[float, typer.Option(min=1, help="Events a second.")] = 1000.0,
     seed: Annotated[int, typer.Option(help="Another seed gives other units.")] = 1,
+    harm: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help=f"By how much {demonstration.HARMFUL.experiment} worsens its guardrail; its margin is .05.",
+        ),
+    ] = 0.3,
     kill_taskmanager: Annotated[
         bool, typer.Option("--kill-taskmanager", help="Kill -9 the TaskManager in the middle.")
     ] = False,
 ) -> None:
     """Stream a minute of simulated events through a real stack and check every slot against the reference.
 
+    One experiment does harm: it must be stopped within a minute of the moment its boundary was crossed, and
+    no other. (With few events, or with a --harm within the margin, it need not be.)
     At the end it tells what became of everything that was sent wrong, and that every record is accounted for.
     The stack has its own ports and folder (.livelift/demo), so it disturbs no other; nothing is left running.
     """
@@ -64,10 +78,14 @@ def demo(
     with refusals(), _own_stack(settings):
         settings = load()  # the operator's token is there now
         scenario = replace(read_scenario(DEMO, Limits.of(settings)), seconds=seconds, rate=rate, seed=seed)
+        scenario = scenario.with_effect(demonstration.HARMFUL, Effect(value=harm))
+        must_stop = harm >= SURELY_HARMFUL and seconds * rate >= demonstration.ENOUGH_EVENTS
         outcome = _stream(settings, scenario, seconds / 3 if kill_taskmanager else None)
         with spinner("waiting until everything is in the views") as show:
             wait(settings, WAIT_S, show)
+            outcome.decided.wait(demonstration.STOPPED_WITHIN_S if must_stop else 0.0)
         _summary(settings, scenario, outcome)
+        _stops(outcome, must_stop=must_stop)
         _checks(settings)
 
 
@@ -148,7 +166,7 @@ def _summary(settings: Settings, scenario: Scenario, outcome: Outcome) -> None:
     rows = [row for row in read_results(settings, Question()) if row["tenant_id"] != PROBE_TENANT]
     ratios = [row for row in read_sample_ratios(settings, Question()) if row["tenant_id"] != PROBE_TENANT]
     tenants = {tenant.tenant_id for tenant in scenario.tenants}
-    stdout().print(results_table(rows, ratios))
+    stdout().print(results_table(rows, ratios, rules(settings), datetime.now(UTC)))
     print()
     print_counts(outcome.counts)
     print()
@@ -157,12 +175,25 @@ def _summary(settings: Settings, scenario: Scenario, outcome: Outcome) -> None:
     print_table(
         (Column("odd case"), Column("sent", "right"), Column("in the views", "right"), Column("as")),
         [
-            (case.name, f"{case.sent:,}", f"{case.shown:,}", words(case.shown_as))
+            (case.name, f"{case.sent:,}", f"{case.shown:,}", case.shown_as.replace("_", " "))
             for case in demonstration.odd_cases(settings, outcome.counts, tenants)
         ],
     )
     print()
     print(outcome.freshness)
+
+
+def _stops(outcome: Outcome, *, must_stop: bool) -> None:
+    """Which experiments were stopped, and when.
+
+    Raises:
+        CliError: A harmless one, or the harmful one not in time.
+    """
+    for experiment, seconds in outcome.decided.stopped.items():
+        print(f"stopped: {experiment}, {seconds:.1f} s after the boundary was crossed")
+    complaint = outcome.decided.complaint(must_stop=must_stop)
+    if complaint:
+        raise CliError(complaint)
 
 
 def _checks(settings: Settings) -> None:

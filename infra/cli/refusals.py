@@ -9,7 +9,9 @@ from infra.broker import BrokerError
 from infra.cli.errors import CliError
 from infra.clickhouse import DatabaseError
 from infra.cluster import ClusterError
+from infra.cohorts import SliceError
 from infra.definitions import DefinitionError
+from infra.export import ExportError
 from infra.registry import RegistryError
 from infra.results import HistoryError
 from infra.scenario import ScenarioError
@@ -20,10 +22,12 @@ REFUSALS = (
     ClusterError,
     DatabaseError,
     DefinitionError,
+    ExportError,
     HistoryError,
     NotThereError,
     RegistryError,
     ScenarioError,
+    SliceError,
 )
 
 

@@ -7,6 +7,7 @@ from infra.local.broker import Broker
 from infra.local.clickhouse import ClickHouse
 from infra.local.flink import JobManager, TaskManager
 from infra.local.heartbeat import Heartbeat
+from infra.local.notify import Notify
 from infra.local.part import Member
 from infra.local.registry import Registry
 from infra.local.steps import Contracts, Jobs, Migrations
@@ -20,6 +21,7 @@ MEMBERS: tuple[type[Member], ...] = (
     Contracts,
     Migrations,
     Heartbeat,
+    Notify,
     Jobs,
 )
 """In the order in which they start; they stop in reverse."""
@@ -30,13 +32,14 @@ class StackError(Exception):
 
 
 def members(settings: Settings, names: tuple[str, ...] = ()) -> list[Member]:
-    """The parts and steps of these names, or all, in the order of their start.
+    """The parts and steps of these names, or all that are wanted, in the order of their start.
 
     Raises:
         StackError: The settings have no section ``local``.
     """
     local = local_section(settings)
-    return [member(settings, local) for member in MEMBERS if not names or member.name in names]
+    found = [member(settings, local) for member in MEMBERS if not names or member.name in names]
+    return [member for member in found if member.is_wanted]
 
 
 def local_section(settings: Settings) -> Local:

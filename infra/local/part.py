@@ -48,6 +48,11 @@ class Member(ABC):
         return ""
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether the settings ask for it."""
+        return True
+
+    @property
     def ports(self) -> tuple[Port, ...]:
         """Ports it listens on; a taken one is named before anything is started."""
         return ()

@@ -15,6 +15,7 @@ from jobs.scorecard.cuts import Cuts, Read
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import Recorded
 from jobs.scorecard.layout import LAYOUT, check_layout
+from jobs.scorecard.looks import Looks
 from jobs.scorecard.pace import Pace
 from jobs.scorecard.slots import NOTHING, Amount, Change, Cohort, Group, Slots
 
@@ -122,10 +123,14 @@ class Shelf:
 
     definitions: dict[int, Definition] = field(default_factory=dict)
     books: dict[int, Book] = field(default_factory=dict)
+    looks: dict[int, Looks] = field(default_factory=dict)
+    """By epoch, like the books; absent until somebody looked."""
     wakes_ms: set[int] = field(default_factory=set)
     """Timers that are set, as far as known."""
     turn_ms: int | None = None
     """When it may be looked at, once that is to be."""
+    second_looks_ms: set[int] = field(default_factory=set)
+    """Those for second looks alone."""
 
     def book(self, epoch: int) -> Book:
         """The book of an epoch, begun when it is first asked for."""
@@ -135,10 +140,14 @@ class Shelf:
 
     @classmethod
     def from_state(
-        cls, totals: Iterable[tuple[str, str]], definitions: Iterable[str], cohorts: Iterable[Cohort] = ()
+        cls,
+        totals: Iterable[tuple[str, str]],
+        definitions: Iterable[str],
+        cohorts: Iterable[Cohort] = (),
+        looks: Iterable[tuple[str, str]] = (),
     ) -> Self:
-        """Reads what ``encode_place``, ``encode_totals`` and the definitions topic wrote."""
-        shelf = cls()
+        """Undoes ``encode_place``, ``encode_totals`` and ``Looks.encode``; reads the definitions topic."""
+        shelf = cls(looks={int(epoch): Looks.decode(text) for epoch, text in looks})
         for place, text in totals:
             sums = decode_totals(text)
             epoch, group = decode_place(place)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from udfs.stats import Direction, Kind
+from udfs.stats.decisions import stop_level
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -62,12 +63,19 @@ class Definition:
     planned_units: int
     stop_alpha: float
     min_days: float
+    ship: bool
     metrics: tuple[Metric, ...]
 
     @property
     def treatments(self) -> tuple[str, ...]:
         """Every variant but the control, in the order of the definition."""
         return tuple(variant for variant in self.weights if variant != self.control)
+
+    @property
+    def stop_level(self) -> float | None:
+        """Error rate of each guardrail that can stop it, in each treatment; None where none can."""
+        guardrails = sum(metric.stop for metric in self.metrics)
+        return stop_level(self.stop_alpha, guardrails, len(self.treatments)) if guardrails else None
 
     def shares(self, treatment: str) -> tuple[float, float]:
         """Shares of the control and of a treatment among the users of all variants."""
@@ -85,6 +93,7 @@ class Definition:
         return cls(
             weights=published["variants"],
             metrics=tuple(Metric.from_json(metric) for metric in published["metrics"]),
+            ship=published.get("ship", False),
             **{name: published[name] for name in _PLAIN},
         )
 

@@ -13,16 +13,15 @@ from pyflink.datastream import KeyedCoProcessFunction, MapFunction, RuntimeConte
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from config.settings import ClickHouse
-from jobs.scorecard import rows, tables
+from jobs.scorecard import rows, tables, verdicts
 from jobs.scorecard.book import Book, Shelf, encode_place, encode_totals
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
+from jobs.scorecard.looks import Looks
 from jobs.scorecard.pace import Times, Turns
+from jobs.scorecard.rows import EMISSION_BITS
 from jobs.scorecard.slots import Change, Cohort, Group, Slots, SlotStore, parse_changes
-from jobs.wiring.clickhouse import Writer, writer_to
-
-EMISSION_BITS = 52
-"""Below the epoch: microseconds since 1970, enough until the year 2112."""
+from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
 
 REMEMBERED_EXPERIMENTS = 512
 """Decoded in memory, per worker; the others are read from state again when they change."""
@@ -39,12 +38,25 @@ class Scorecard(KeyedCoProcessFunction):
     Timers go by the clock of the machine and only ask to look: what is due is decided then, so a timer that
     fires twice, late or after a restart does no harm.
 
+    Each answer is a look (``looks.py``); what looks leave behind is in state, too. Without state they go on
+    from what ClickHouse remembers, for whose answer the job waits. Decisions come with the answer that shows
+    their crossing, for their table and for their topic.
+
     Args:
+        clickhouse: Where earlier looks are remembered.
         times: How often the other views and history are refreshed.
         now_s: The clock of the machine, in seconds.
     """
 
-    def __init__(self, times: Times | None = None, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clickhouse: ClickHouse,
+        times: Times | None = None,
+        now_s: Callable[[], float] = time.time,
+        connect: Callable[[ClickHouse], Memory] = memory_of,
+    ) -> None:
+        self._clickhouse = clickhouse
+        self._connect = connect
         self._times = times or Times()
         self._now_s = now_s
         self._last_micros = 0
@@ -56,8 +68,14 @@ class Scorecard(KeyedCoProcessFunction):
         self._sums = texts("sums-by-group")
         self._slots = SlotStore(texts("slots-by-cohort"))
         self._definitions = texts("definitions-by-version")
+        self._looks = texts("looks-by-epoch")
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
         self._turns = Turns()
+        self._memory = self._connect(self._clickhouse)
+        self._began_ms = self._now_ms()
+
+    def close(self) -> None:
+        self._memory.close()
 
     def process_element1(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """Changed slots of one experiment: ``(experiment, JSON)``. Books without any say nothing again."""
@@ -67,8 +85,9 @@ class Scorecard(KeyedCoProcessFunction):
         changed = self._count(experiment, shelf, parse_changes(value[1]))
         now_ms = self._now_ms()
         for epoch in sorted(changed):
-            yield from self._answers(shelf.book(epoch), now_ms)
+            yield from self._answers(experiment, shelf, shelf.book(epoch), now_ms)
         if changed:
+            self._wake_to_look(ctx, shelf)
             self._wake(ctx, shelf, now_ms if is_new else self._times.next_views_ms(experiment, now_ms))
 
     def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
@@ -83,31 +102,46 @@ class Scorecard(KeyedCoProcessFunction):
         now_ms = self._now_ms()
         for _, book in sorted(shelf.books.items()):
             book.cuts = None
-            yield from self._answers(book, now_ms)
+            yield from self._answers(experiment, shelf, book, now_ms)
         if shelf.books:
+            self._wake_to_look(ctx, shelf)
             self._wake(ctx, shelf, now_ms)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterable[Row]:
-        """Time to look what is due: views, history, users who come in or go out by time."""
+        """Time to look what is due: views, history, users who come in or go out by time, a second look."""
         experiment = ctx.get_current_key()
         shelf = self._shelf(experiment)
         now_ms = max(self._now_ms(), timestamp)
+        is_second_look = timestamp in shelf.second_looks_ms - shelf.wakes_ms
         shelf.wakes_ms = {wake_ms for wake_ms in shelf.wakes_ms if wake_ms > now_ms}
-        if shelf.turn_ms is None:
-            shelf.turn_ms = self._turns.take(now_ms)
-        if shelf.turn_ms > now_ms:
-            self._wake(ctx, shelf, shelf.turn_ms)
-            return
-        shelf.turn_ms = None
+        shelf.second_looks_ms = {look_ms for look_ms in shelf.second_looks_ms if look_ms > now_ms}
+        is_turn = not is_second_look and self._is_turn(ctx, shelf, now_ms)
         for _, book in sorted(shelf.books.items()):
             book.pace.wake(timestamp, now_ms)
-            began_s = time.perf_counter()
-            yield from self._look(experiment, book, now_ms)
-            self._turns.spent((time.perf_counter() - began_s) * 1000)
+            if (looks := shelf.looks.get(book.epoch)) is not None:
+                looks.wake(timestamp, now_ms)
+            if is_turn:
+                began_s = time.perf_counter()
+                yield from self._look(experiment, shelf, book, now_ms)
+                self._turns.spent((time.perf_counter() - began_s) * 1000)
+            yield from self._look_again(experiment, shelf, book, now_ms)
+            if book.pace.owes_views:
+                self._wake(ctx, shelf, self._times.next_views_ms(experiment, now_ms))
             for wake_ms in self._times.next_history_ms(experiment, book.pace):
                 self._wake(ctx, shelf, wake_ms)
             if (move_ms := book.next_move_ms()) is not None:
                 self._wake(ctx, shelf, book.pace.next_move_ms(move_ms))
+        self._wake_to_look(ctx, shelf)
+
+    def _is_turn(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, now_ms: int) -> bool:
+        """Whether views may be looked at now; if not, they are when their turn comes."""
+        if shelf.turn_ms is None:
+            shelf.turn_ms = self._turns.take(now_ms)
+        if shelf.turn_ms > now_ms:
+            self._wake(ctx, shelf, shelf.turn_ms)
+            return False
+        shelf.turn_ms = None
+        return True
 
     def _count(self, experiment: str, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
         """Count changed slots, in memory and in state; returns the epochs of which something is new."""
@@ -127,12 +161,15 @@ class Scorecard(KeyedCoProcessFunction):
             self._sums.put(encode_place(epoch, group), encode_totals(shelf.book(epoch).totals[group]))
         return epochs
 
-    def _answers(self, book: Book, now_ms: int) -> Iterator[Row]:
+    def _answers(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
         """View ``all`` now; the others when they are due."""
         book.pace.change(now_ms)
-        yield from _emitted(rows.answers(book, self._moment(book.epoch, book.as_of_ms)))
+        moment = self._moment(book.epoch, book.as_of_ms)
+        card, told = self._judged(experiment, shelf, book, moment, [rows.ALL], is_new=True)
+        yield from _emitted(card.tables if card else {})
+        yield from told
 
-    def _look(self, experiment: str, book: Book, now_ms: int) -> Iterator[Row]:
+    def _look(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
         """Answer what is due of a book: views that changed or that time changed, and history."""
         has_moved = book.move(now_ms, partial(self._slots.slots, experiment))
         book.pace.owes_history |= has_moved
@@ -140,14 +177,77 @@ class Scorecard(KeyedCoProcessFunction):
         if not (has_moved or is_recorded or book.pace.owes_views):
             return
         views = rows.VIEWS if has_moved or is_recorded else rows.BESIDE_ALL
-        answered = rows.answers(book, self._moment(book.epoch, book.moved_to_ms), views)
+        moment = self._moment(book.epoch, book.moved_to_ms)
+        card, told = self._judged(experiment, shelf, book, moment, views)
+        answered = card.tables if card else {}
         yield from _emitted(answered)
+        yield from told
         book.pace.owes_views = False
         if is_recorded and answered:
             book.pace.owes_history, book.pace.recorded_ms = False, now_ms
             yield from _emitted(
                 {HISTORY[name]: book.recorded.changed(name, found) for name, found in answered.items()}
             )
+
+    def _look_again(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
+        """Confirm a look after which nothing came; say something only if that changed something."""
+        looks = shelf.looks.get(book.epoch)
+        due_ms = looks.next_look_ms(self._began_ms) if looks else None
+        if looks is None or due_ms is None or due_ms > now_ms:
+            return
+        if book.move(now_ms, partial(self._slots.slots, experiment)):
+            book.pace.owes_views = book.pace.owes_history = True
+        before = looks.settled
+        moment = self._moment(book.epoch, book.moved_to_ms)
+        views = looks.open_views() or rows.ASKED_AGAIN_AND_AGAIN
+        card, told = self._judged(experiment, shelf, book, moment, views)
+        if card is not None and looks.settled != before:
+            yield from _emitted(card.tables)
+        yield from told
+
+    def _judged(
+        self,
+        experiment: str,
+        shelf: Shelf,
+        book: Book,
+        moment: rows.Moment,
+        views: Sequence[str],
+        *,
+        is_new: bool = False,
+    ) -> tuple[rows.Card | None, list[Row]]:
+        """The card of these views as one more look, and what else there is to say of it."""
+        looks = self._looks_at(experiment, shelf, book.epoch, moment.now_ms)
+        card = rows.fill(book, moment, views, lambda *place: looks.frozen(("difference", *place)))
+        if card is None:
+            return None, []
+        before = looks.settled
+        decided = verdicts.judge(card, looks, is_new=is_new, began_ms=self._began_ms)
+        self._looks.put(str(book.epoch), looks.encode())
+        if looks.settled == before:
+            return card, []
+        more: dict[str, Sequence[Mapping[str, Any]]] = {
+            "look_rows": [verdicts.looks_row(card, looks)],
+            "decision_rows": decided,
+            **verdicts.behind(card, decided),
+        }
+        records = [Row(verdicts.DECISIONS, verdicts.topic_record(each)) for each in decided]
+        return card, [*_emitted(more), *records]
+
+    def _looks_at(self, experiment: str, shelf: Shelf, epoch: int, now_ms: int) -> Looks:
+        """The looks so far: known, remembered by ClickHouse, or begun now."""
+        if epoch not in shelf.looks:
+            tenant_id, experiment_id = experiment.split("/", 1)
+            text = self._memory.looks(tenant_id, experiment_id, epoch)
+            shelf.looks[epoch] = Looks.decode(text) if text else Looks.begun(now_ms)
+        return shelf.looks[epoch]
+
+    def _wake_to_look(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf) -> None:
+        """Have every look confirmed in time."""
+        for looks in shelf.looks.values():
+            look_ms = looks.next_look_ms(self._began_ms)
+            if look_ms is not None and look_ms not in shelf.second_looks_ms:
+                shelf.second_looks_ms.add(look_ms)
+                ctx.timer_service().register_processing_time_timer(look_ms)
 
     def _wake(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, at_ms: int) -> None:
         """Have ``on_timer`` called then."""
@@ -165,7 +265,7 @@ class Scorecard(KeyedCoProcessFunction):
     def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
         shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
-            self._sums.items(), self._definitions.values(), self._slots.cohorts()
+            self._sums.items(), self._definitions.values(), self._slots.cohorts(), self._looks.items()
         )
         self._shelves[experiment] = shelf
         if len(self._shelves) > REMEMBERED_EXPERIMENTS:

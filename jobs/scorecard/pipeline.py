@@ -1,8 +1,8 @@
 """The scorecard job: slots in, statistics in ClickHouse out. Batches in SQL, sums and statistics in Python.
 
 slots ─┬─ rows ──────────────────────── batches ── write                       → slot_rows
-       └─ changes per experiment ─┬─ Scorecard ── batches ── write            → result_rows, …
-definitions ──────────────────────┘
+       └─ changes per experiment ─┬─ Scorecard ─┬─ batches ── write          → result_rows, …
+definitions ──────────────────────┘             └─ decisions                 → decisions topic
 counts ── rows ── batches ── write                                              → ledger_rows, activity_rows
 """
 
@@ -53,10 +53,12 @@ def scorecard(tables: StreamTableEnvironment, settings: Settings, connect: Conne
     tables.execute_sql(kafka.slots_read(settings))
     tables.execute_sql(kafka.definitions_read(settings))
     tables.execute_sql(kafka.counts_read(settings))
+    tables.execute_sql(kafka.decisions_written(settings))
     _view(tables, "slot_changes", tables.to_data_stream(tables.sql_query(_sql("slot_changes"))))
     slot_rows(tables, settings, connect)
     results(tables, settings, connect)
     count_rows(tables, settings, connect)
+    decisions(tables)
 
 
 def slot_rows(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
@@ -76,7 +78,7 @@ def results(tables: StreamTableEnvironment, settings: Settings, connect: Connect
     times = Times(settings.scorecard.views_ms, settings.scorecard.history_ms)
     answers = (
         changes.connect(definitions)
-        .process(Scorecard(times), output_type=ROWS)
+        .process(Scorecard(settings.clickhouse, times), output_type=ROWS)
         .uid("scorecard-by-experiment")
         .name("scorecard")
     )
@@ -93,6 +95,13 @@ def count_rows(tables: StreamTableEnvironment, settings: Settings, connect: Conn
     tables.create_temporary_view("count_rows", tables.sql_query(_sql("count_rows")))
     batches = tables.sql_query(_sql("batches", rows="count_rows", window=_seconds(COUNTS_WINDOW_MS)))
     write(tables, batches, WriteRows(settings.clickhouse, connect), "write-count-rows")
+
+
+def decisions(tables: StreamTableEnvironment) -> None:
+    """Each decision to its topic as soon as it is made."""
+    written = tables.create_statement_set()
+    written.add_insert("decisions", tables.sql_query(_sql("decisions")))
+    written.attach_as_datastream()
 
 
 def keyed_by_experiment(tables: StreamTableEnvironment, table: Table) -> Any:

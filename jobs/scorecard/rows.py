@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 from jobs.scorecard.book import Book
 from jobs.scorecard.cuts import ROLLING, Cuts, matured
 from jobs.scorecard.definitions import DAY_MS, HOUR_MS, Definition, Metric
+from jobs.scorecard.looks import Frozen
 from jobs.scorecard.slots import Cohort
 from jobs.scorecard.sums import Arm, Sums
 from udfs.stats import (
@@ -68,6 +69,11 @@ BESIDE_ALL = (MATURED, *ROLLING)
 VIEWS = (ALL, *BESIDE_ALL)
 ASKED_AGAIN_AND_AGAIN = (ALL, MATURED)
 """Views with sequential columns: their users do not leave."""
+SLICE = "slice"
+"""Everyone of a book that holds some cohorts only, on somebody's demand."""
+
+EMISSION_BITS = 52
+"""Of a version, below the epoch: microseconds since 1970, enough until the year 2112."""
 
 Row = dict[str, Any]
 
@@ -123,7 +129,7 @@ class View:
     @classmethod
     def of(cls, name: str, book: Book, everyone: Sums) -> Self:
         """A view of a book whose cuts hold at the moment of the answer."""
-        if name == ALL:
+        if name in (ALL, SLICE):
             return cls(name, lambda _: everyone)
         cuts = book.cuts or Cuts.of(())
         if name in ROLLING:
@@ -169,14 +175,66 @@ class Question(NamedTuple):
         return COMBINED if is_goal and not self.is_asked_once and not self.subject.reason else None
 
 
-def answers(book: Book, moment: Moment, views: Sequence[str] = (ALL,)) -> dict[str, list[Row]]:
-    """All rows of these views, by ClickHouse table; none before a definition and a slot of it are known.
+class Answered(NamedTuple):
+    """One row of results, and what it was made of."""
 
-    The sample ratio goes with view ``all``; the other views are what the book's cuts say.
+    row: Row
+    question: Question
+    comparison: Comparison
+    found: Mapping[str, Any]
+    """The row of ``udfs.stats.Scorecard``, which has more columns than ``results``."""
+
+
+class Allocated(NamedTuple):
+    """One row of the sample ratio, and what it was made of."""
+
+    row: Row
+    allocations: Sequence[Allocation]
+    log_e: float | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything there is to say of a book at one moment."""
+
+    book: Book
+    newest: Definition
+    """Of the versions that have slots."""
+    moment: Moment
+    views: Sequence[str]
+    results: list[Answered]
+    ratios: list[Allocated]
+    """None without view ``all``."""
+
+    @property
+    def tables(self) -> dict[str, list[Row]]:
+        """The rows by ClickHouse table."""
+        return {
+            "result_rows": [each.row for each in self.results],
+            "sample_ratio_rows": [each.row for each in self.ratios],
+        }
+
+
+Begun = Callable[[str, int, str, str], Frozen | None]
+"""What the sequential test of (view, config version, metric, treatment) was begun with, if it was."""
+
+
+def answers(book: Book, moment: Moment, views: Sequence[str] = (ALL,)) -> dict[str, list[Row]]:
+    """The rows of ``fill`` by ClickHouse table, without what only several looks can tell."""
+    card = fill(book, moment, views)
+    return card.tables if card else {}
+
+
+def fill(
+    book: Book, moment: Moment, views: Sequence[str] = (ALL,), begun: Begun = lambda *place: None
+) -> Card | None:
+    """The card of these views; none before a definition and a slot of it are known.
+
+    The sample ratio goes with views ``all`` and ``slice``; the other views are what the book's cuts say.
     """
     sums = Sums(book)
     if not sums.definitions:
-        return {}
+        return None
     common = {
         "tenant_id": sums.definitions[0].tenant_id,
         "experiment_id": sums.definitions[0].experiment_id,
@@ -188,37 +246,44 @@ def answers(book: Book, moment: Moment, views: Sequence[str] = (ALL,)) -> dict[s
     }
     regions = sorted({group.region for group in book.totals})
     covered = {"covers_from": sums.first_cohort_ms(), "regions": regions}
-    results = [{**common, **covered, **row} for row in _views(book, sums, moment.as_of_ms, views)]
-    ratios = [{**common, **row} for row in _ratios(sums)] if ALL in views else []
-    return {"result_rows": results, "sample_ratio_rows": ratios}
+    results = [
+        each._replace(row={**common, **covered, **each.row})
+        for each in _views(book, sums, moment.as_of_ms, views, begun)
+    ]
+    ratios = (
+        [each._replace(row={**common, **each.row}) for each in _ratios(sums)]
+        if {ALL, SLICE} & set(views)
+        else []
+    )
+    return Card(book, sums.definitions[-1], moment, views, results, ratios)
 
 
-def _views(book: Book, sums: Sums, as_of_ms: int, names: Sequence[str]) -> Iterator[Row]:
+def _views(book: Book, sums: Sums, as_of_ms: int, names: Sequence[str], begun: Begun) -> Iterator[Answered]:
     """Two rolling views of the same users have the same rows, so those are computed once."""
-    rolling: dict[frozenset[Cohort], list[Row]] = {}
+    rolling: dict[frozenset[Cohort], list[Answered]] = {}
     for name in names:
         view = View.of(name, book, sums)
         if name not in ROLLING or book.cuts is None:
-            yield from _results(sums, view, as_of_ms)
+            yield from _results(sums, view, as_of_ms, begun)
             continue
         users = frozenset(book.cuts.by_rule[ROLLING[name]].inside)
         if users not in rolling:
-            rolling[users] = list(_results(sums, view, as_of_ms))
-        yield from ({**row, "view": name} for row in rolling[users])
+            rolling[users] = list(_results(sums, view, as_of_ms, begun))
+        yield from (each._replace(row={**each.row, "view": name}) for each in rolling[users])
 
 
-def _results(sums: Sums, view: View, as_of_ms: int) -> Iterator[Row]:
+def _results(sums: Sums, view: View, as_of_ms: int, begun: Begun) -> Iterator[Answered]:
     subjects = list(_subjects(sums.definitions))
     questions = [Question(*each) for each in product(subjects, [view], sums.segments, POLICIES)]
-    answered = compare([_comparison(sums, question, as_of_ms) for question in questions]).rows()
+    comparisons = [_comparison(sums, question, as_of_ms, begun) for question in questions]
     crossed: dict[tuple[object, ...], float | None] = {}
-    for question, answer in zip(questions, answered, strict=True):
+    for question, comparison, answer in zip(questions, comparisons, compare(comparisons).rows(), strict=True):
         place = *((part.config_version, users) for part, users in question.parts), question.segment
         if place not in crossed:
             crossed[place] = _crossed_p_value(question)
         row = _result(question, answer, crossed[place]) | {"seq_basis": _basis(question, answer, as_of_ms)}
         for config_version in question.subject.config_versions:
-            yield {"config_version": config_version, **row}
+            yield Answered({"config_version": config_version, **row}, question, comparison, answer)
 
 
 def _basis(question: Question, answer: Mapping[str, Any], as_of_ms: int) -> str | None:
@@ -279,8 +344,17 @@ def _subjects(definitions: Sequence[Definition]) -> Iterator[Subject]:
             yield Subject((COMBINED,), tuple(found), treatment)
 
 
-def _comparison(sums: Sums, question: Question, as_of_ms: int) -> Comparison:
+def _comparison(sums: Sums, question: Question, as_of_ms: int, begun: Begun) -> Comparison:
     definition, metric = question.subject.newest
+    frozen = begun(
+        question.view.name,
+        question.subject.config_versions[-1],
+        metric.metric_id,
+        question.subject.treatment,
+    )
+    if frozen is None:
+        shares = question.subject.parts[0][0].shares(question.subject.treatment)
+        frozen = Frozen(sums.first.alpha, sums.first.planned_units, *shares)
     classes = POLICIES[question.policy]
 
     def arm(part: Definition, users: Sums, variant_id: str) -> Moments:
@@ -294,14 +368,15 @@ def _comparison(sums: Sums, question: Question, as_of_ms: int) -> Comparison:
             for part, users in question.parts
         ),
         has_covariate=definition.pre_period_days > 0,
-        alpha=sums.first.alpha,
+        alpha=frozen.alpha,
         direction=metric.direction,
-        planned_units=sums.first.planned_units,
-        shares=question.subject.parts[0][0].shares(question.subject.treatment),
+        planned_units=frozen.planned_units,
+        shares=(frozen.control_share, frozen.treatment_share),
         one_look=question.is_asked_once,
         family=question.family,
         margin=metric.margin or 0.0,
         margin_abs=metric.margin_abs or 0.0,
+        stop_level=definition.stop_level if metric.stop and not question.is_asked_once else None,
         users_per_day=_users_per_day(sums, question, as_of_ms),
     )
 
@@ -322,18 +397,22 @@ def _result(question: Question, answer: Mapping[str, Any], crossed_p_value: floa
         "n_control": answer["n_control"],
         "n_treatment": answer["n_treatment"],
         **{name: None if reason else answer[name] for name in STATISTICS},
+        # Of several looks; ``verdicts.py`` fills them in.
+        "seq_p_min": None,
+        "crossed_at": None,
         "crossed_p_value": crossed_p_value,
         "status": "undetermined" if reason else answer["status"],
         "reason": reason or limit or "",
     }
 
 
-def _ratios(sums: Sums) -> Iterator[Row]:
+def _ratios(sums: Sums) -> Iterator[Allocated]:
     for segment, (bots, classes) in product(sums.segments, BOTS.items()):
-        yield {"segment": segment, "bots": bots, **_ratio(sums, segment, classes)}
+        ratio = _ratio(sums, segment, classes)
+        yield ratio._replace(row={"segment": segment, "bots": bots, **ratio.row})
 
 
-def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Row:
+def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Allocated:
     allocations = [
         Allocation(sums.variants(definition, segment, classes), definition.weights)
         for definition in sums.definitions
@@ -343,15 +422,18 @@ def _ratio(sums: Sums, segment: str, classes: Sequence[str]) -> Row:
     for allocation in allocations:
         counts.update(allocation.counts)
     expected: Mapping[str, float] = {}
-    p_value, sequential, status = None, None, "undetermined"
+    p_value, sequential, log_e, status = None, None, None, "undetermined"
     if not isinstance(found, Undetermined):
         expected, p_value, sequential, status = found.expected, found.p_value, found.sequential_p_value, "ok"
-    return {
+        log_e = found.log_e_value
+    row = {
         "variants": list(counts),
         "counts": list(counts.values()),
         "expected": [float(expected.get(variant, 0.0)) for variant in counts],
         "chi2_p_value": p_value,
         "seq_p_value": sequential,
+        "seq_p_min": None,
         "status": status,
         "reason": found.reason or "",
     }
+    return Allocated(row, allocations, log_e)

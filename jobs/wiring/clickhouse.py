@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from config.settings import ClickHouse
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +66,7 @@ class Writer:
         """
         if not next(iter(columns.values()), ()):
             return
-        pause = FIRST_PAUSE_S
-        while True:
-            try:
-                self._insert(table, columns)
-                return
-            except (DatabaseError, OSError) as error:
-                if not _passes(error):
-                    raise
-                log.warning("ClickHouse did not take %s, next attempt in %.1f s: %s", table, pause, error)
-                self.close()
-                self._sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
+        _patiently(lambda: self._insert(table, columns), f"take {table}", self.close, self._sleep)
 
     def close(self) -> None:
         """Give the connection back; the next batch opens another."""
@@ -100,19 +91,80 @@ class Writer:
         self._types[table, names] = context.column_types
 
 
+class Memory:
+    """What the scorecard job wrote about its looks before it lost its state.
+
+    Asks as ``Writer`` writes: again and again until the server answers. Not for several threads.
+    """
+
+    QUERY = (
+        "SELECT looks FROM look_rows FINAL WHERE tenant_id = {tenant:String} AND epoch = {epoch:UInt16}"
+        " AND experiment_id = {experiment:String}"
+    )
+
+    def __init__(self, connect: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> None:
+        self._connect = connect
+        self._sleep = sleep
+        self._client: Any = None
+
+    def looks(self, tenant_id: str, experiment_id: str, epoch: int) -> str:
+        """The newest text of an experiment's looks; empty where nobody has looked.
+
+        Raises:
+            DatabaseError: The server refuses the question itself.
+        """
+        asked = {"tenant": tenant_id, "experiment": experiment_id, "epoch": epoch}
+
+        def ask() -> str:
+            if self._client is None:
+                self._client = self._connect()
+            found = self._client.query(self.QUERY, parameters=asked).result_rows
+            return str(found[0][0]) if found else ""
+
+        return _patiently(ask, "tell what was seen before", self.close, self._sleep)
+
+    def close(self) -> None:
+        """Give the connection back; the next question opens another."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
 def writer_to(clickhouse: ClickHouse) -> Writer:
     """A writer to the server the settings name; connects at the first batch."""
+    return Writer(lambda: _client(clickhouse))
 
-    def connect() -> Any:
-        return clickhouse_connect.get_client(
-            dsn=clickhouse.url,
-            username=clickhouse.user,
-            password=clickhouse.password,
-            database=clickhouse.database,
-            autogenerate_session_id=False,
-        )
 
-    return Writer(connect)
+def memory_of(clickhouse: ClickHouse) -> Memory:
+    """The memory of the server the settings name; connects at the first question."""
+    return Memory(lambda: _client(clickhouse))
+
+
+def _client(clickhouse: ClickHouse) -> Any:
+    return clickhouse_connect.get_client(
+        dsn=clickhouse.url,
+        username=clickhouse.user,
+        password=clickhouse.password,
+        database=clickhouse.database,
+        autogenerate_session_id=False,
+    )
+
+
+def _patiently(
+    attempt: Callable[[], T], wish: str, disconnect: Callable[[], None], sleep: Callable[[float], None]
+) -> T:
+    """What ``attempt`` returns, however long the server is away; ``wish`` names it in the log."""
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            return attempt()
+        except (DatabaseError, OSError) as error:
+            if not _passes(error):
+                raise
+            log.warning("ClickHouse did not %s, next attempt in %.1f s: %s", wish, pause, error)
+            disconnect()
+            sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
 def _passes(error: Exception) -> bool:

@@ -16,6 +16,7 @@ SCORECARD_GROUP = "livelift-scorecard"
 SLOTS_TOPIC = "livelift-internal.slots"
 COUNTS_TOPIC = "livelift-internal.counts"
 DEFINITIONS_TOPIC = "livelift-internal.definitions"
+DECISIONS_TOPIC = "livelift-internal.decisions"
 HEARTBEAT_TOPIC = "livelift-internal.heartbeat"
 
 ANY_TENANT = "[a-z0-9-]{1,40}"
@@ -108,6 +109,20 @@ def definitions_read(settings: Settings) -> str:
         "format": "raw",
     }
     return table("definitions", "definition STRING", _kafka(settings) | options)
+
+
+def decisions_written(settings: Settings) -> str:
+    """``decisions`` to write: JSON records under their decision's id, at least once."""
+    options = {
+        "connector": "kafka",
+        "topic": DECISIONS_TOPIC,
+        "sink.delivery-guarantee": "at-least-once",
+        "key.format": "raw",
+        "key.fields": "decision_id",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+    }
+    return table("decisions", "decision_id STRING, decision STRING", _kafka(settings) | options)
 
 
 def table(name: str, columns: str, options: Mapping[str, str]) -> str:

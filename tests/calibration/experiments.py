@@ -22,7 +22,7 @@ KEPT = (
     "abs_diff", "abs_ci_lower", "abs_ci_upper", "p_value", "log_p_value",
     "rel_diff", "rel_ci_lower", "rel_ci_upper",
     "cuped_abs_diff", "cuped_ci_lower", "cuped_ci_upper", "cuped_p_value", "variance_reduction",
-    "harm_p_value", "noninferior_p_value",
+    "harm_p_value", "harm_log_e", "noninferior_p_value",
     "seq_ci_lower", "seq_ci_upper", "seq_rel_ci_lower", "seq_rel_ci_upper", "seq_p_value",
     "users_needed", "chance_to_win", "expected_loss", "posterior_lift", "posterior_ci_lower",
     "posterior_ci_upper",

@@ -13,7 +13,7 @@ from schemas import AVRO_RECORDS, avro_text, json_schema
 TENANT_TOPICS = {"livelift.{tenant_id}.assignments", "livelift.{tenant_id}.outcomes"}
 INTERNAL_TOPICS = {
     f"livelift-internal.{name}"
-    for name in ("counts", "definitions", "slots", "rejected", "replays", "heartbeat")
+    for name in ("counts", "decisions", "definitions", "slots", "rejected", "replays", "heartbeat")
 }
 
 
@@ -29,7 +29,7 @@ def test_time_is_the_brokers_everywhere_for_lateness_is_measured_by_it() -> None
 
 def test_what_is_compacted_is_kept_for_ever() -> None:
     compacted = {each.topic for each in topic_files() if each.cleanup == "compact"}
-    assert compacted == {"livelift-internal.definitions", "livelift-internal.slots"}
+    assert compacted == {f"livelift-internal.{name}" for name in ("decisions", "definitions", "slots")}
     assert all(each.retention_ms == -1 for each in topic_files() if each.topic in compacted)
 
 

@@ -158,6 +158,11 @@ def test_the_heartbeat_that_is_sent_is_valid() -> None:
     assert is_valid("heartbeat", json.loads(heartbeat("local", BEGINNING)))
 
 
+@pytest.mark.parametrize("example", examples("decision"), ids=str)
+def test_a_decision_says_what_is_decided_and_because_of_which_numbers(example: Example) -> None:
+    assert is_valid("decision", example.content["decision"]) == example.is_good
+
+
 @pytest.mark.parametrize("example", examples("replay"), ids=str)
 def test_a_replay_says_which_record_was_sent_again_and_as_what(example: Example) -> None:
     assert is_valid("replay", example.content["replay"]) == example.is_good

@@ -37,6 +37,9 @@ LEDGER = """tenant_id epoch topic minute received counted duplicate waiting expi
 ACTIVITY = """tenant_id epoch minute experiment_id config_version variant_id metric_id region
     exposures outcomes sum_value value_micros as_of updates version"""
 COVERAGE = "region watermark lag_s"
+DECISIONS = """decision_id tenant_id epoch experiment_id config_version kind metric_id treatment_variant
+    control_variant decided_at as_of crossed_at n_control n_treatment abs_diff distance bound margin
+    margin_abs level log_e message inputs version"""
 CONTRACT = {
     "slots": SLOTS,
     "results": RESULTS,
@@ -46,10 +49,13 @@ CONTRACT = {
     "ledger": LEDGER,
     "activity": ACTIVITY,
     "coverage": COVERAGE,
+    "decisions": DECISIONS,
+    "looks": "tenant_id epoch experiment_id since as_of version",
 }
 ROWS = (
     *("slot_rows", "ledger_rows", "activity_rows"),
     *("result_rows", "result_history_rows", "sample_ratio_rows", "sample_ratio_history_rows"),
+    *("decision_rows", "look_rows"),
 )
 
 

@@ -37,6 +37,8 @@ LONGEST_ID = 200
 
 SUM_NAMES = ("y", "d", "x", "e", "yy", "yd", "yx", "ye", "dd", "dx", "de", "xx", "xe", "ee")
 """The sums of a slot, in their order everywhere: totals in micros, products in 10^-12."""
+OTHER = "__other__"
+"""The segment value of whatever a definition does not list."""
 
 
 # ---------------------------------------------------------------------------------------- what comes in
@@ -511,7 +513,7 @@ def _segments(exposure: Assignment, definition: Definition) -> Iterator[tuple[st
     for dimension, listed in definition.segments.items():
         value = exposure.attributes.get(dimension)
         if value is not None:
-            segment = f"{dimension}={value if value in listed else '__other__'}"
+            segment = f"{dimension}={value if value in listed else OTHER}"
             yield segment, _floor(exposure.assigned_at, DAY_MS)
 
 

@@ -268,9 +268,16 @@ def _at_any_look(ground: _Ground, look: _Look) -> Columns:
     adjusted[in_family] = multiplicity.holm(log_p_min[in_family], ground.family[in_family])
     reach = _given(in_family, look.critical * np.sqrt(sturdy.variance))
     distance, spread, _ = shortfall(sturdy, asked.good, asked.margin, asked.margin_abs)
-    one_sided = seq.mixture_precision(np.minimum(2.0 * ground.alpha, 0.999), asked.planned)
+    stop_level = np.broadcast_to(np.asarray(asked.stop_level, dtype=np.float64), log_p.shape)
+    level = np.where(np.isfinite(stop_level), stop_level, ground.alpha)
+    one_sided = seq.mixture_precision(np.minimum(2.0 * level, 0.999), asked.planned)
     one_sided = _given(np.isfinite(look.precision), one_sided)
     harm, noninferior = sequential_guardrail(distance, spread, look.t, one_sided)
+    stops = np.flatnonzero(np.isfinite(stop_level) & np.isfinite(harm))
+    bound = np.full(log_p.shape, np.nan)
+    bound[stops] = distance[stops] + np.sqrt(spread[stops]) * seq.one_sided_multiplier(
+        look.t[stops], one_sided[stops], level[stops]
+    )
     with np.errstate(under="ignore"):
         return {
             "seq_ci_lower": test.ci_lower,
@@ -286,6 +293,10 @@ def _at_any_look(ground: _Ground, look: _Look) -> Columns:
             "p_adjusted": np.exp(adjusted),
             "harm_p_value": np.exp(seq.log_p_from_log_e(harm)),
             "noninferior_p_value": np.exp(seq.log_p_from_log_e(noninferior)),
+            "harm_log_e": harm,
+            "noninferior_log_e": noninferior,
+            "distance": _given(np.isfinite(harm), distance),
+            "distance_upper": bound,
         }
 
 

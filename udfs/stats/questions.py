@@ -41,6 +41,8 @@ class Comparison:
         log_p_min: ``seq_log_p_min`` of the look before; 0 at the first.
         family: Label of the family whose questions are adjusted together; absent outside any.
         margin, margin_abs: What a guardrail may lose: share of the control mean, or the metric's unit.
+        stop_level: One-sided error rate of a guardrail that stops (``decisions.stop_level``), in (0, .5).
+            The one-sided tests are sharpest at it, else at ``alpha``.
         prior_sd: Of the Bayesian prior N(0, prior_sd^2) on the relative lift.
         power: Wanted chance of seeing an effect, in (0, 1).
         target_lift: Relative lift that matters; users and days are counted to it, or else to
@@ -63,6 +65,7 @@ class Comparison:
     family: int | None = None
     margin: float = 0.0
     margin_abs: float = 0.0
+    stop_level: float | None = None
     prior_sd: float = PRIOR_SD
     power: float = planning.POWER
     target_lift: float | None = None
@@ -84,6 +87,8 @@ class Comparison:
             raise ValueError(f"shares are {self.shares}: not negative, and with the other arms they sum to 1")
         if not (self.margin >= 0.0 and self.margin_abs >= 0.0):
             raise ValueError(f"margin is {self.margin}, margin_abs {self.margin_abs}: a loss is not negative")
+        if self.stop_level is not None:
+            check_probability("2 * stop_level", 2.0 * self.stop_level)
         if not self.log_p_min <= 0.0:
             raise ValueError(f"log_p_min is {self.log_p_min}: the logarithm of a p-value is at most 0")
         if self.family is not None and self.family < 0:
@@ -105,6 +110,7 @@ class Questions:
     family: NDArray[np.intp] | int = NO_FAMILY
     margin: Numbers = 0.0
     margin_abs: Numbers = 0.0
+    stop_level: Numbers = math.nan
     prior_sd: Numbers = PRIOR_SD
     power: Numbers = planning.POWER
     target_lift: Numbers = math.nan
@@ -133,6 +139,7 @@ class Questions:
             ),
             margin=numbers([each.margin for each in comparisons]),
             margin_abs=numbers([each.margin_abs for each in comparisons]),
+            stop_level=numbers([each.stop_level for each in comparisons]),
             prior_sd=numbers([each.prior_sd for each in comparisons]),
             power=numbers([each.power for each in comparisons]),
             target_lift=numbers([each.target_lift for each in comparisons]),

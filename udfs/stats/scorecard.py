@@ -37,6 +37,10 @@ class Scorecard:
             the family: all of them cover at once. One that excludes 0 has p_adjusted < alpha.
         p_adjusted: Holm over the family on seq_p_min.
         harm_p_value, noninferior_p_value: One-sided, sequential, at this look, against the margin.
+        harm_log_e, noninferior_log_e: Their ln E, which goes on where p is too small for a double.
+        distance: D of ``guardrail``: how far the treatment is on the right side of the margin.
+        distance_upper: Its one-sided sequential bound at ``stop_level``; below 0 exactly when
+            ``harm_p_value`` is below that level. For guardrails that stop only.
         chance_to_win, expected_loss, posterior_lift, posterior_ci_lower, posterior_ci_upper: Bayesian, on the
             relative lift; expected_loss is that of choosing the treatment.
         mde: Smallest relative effect seen with the asked power at this look.
@@ -78,6 +82,10 @@ class Scorecard:
     p_adjusted: Array
     harm_p_value: Array
     noninferior_p_value: Array
+    harm_log_e: Array
+    noninferior_log_e: Array
+    distance: Array
+    distance_upper: Array
     chance_to_win: Array
     expected_loss: Array
     posterior_lift: Array

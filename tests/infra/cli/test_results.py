@@ -1,24 +1,32 @@
-"""The table of results: readable, narrow, and plain about what it does not know."""
+"""The table of results: the interval for any look first, narrow, and plain about what it does not know."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from infra.cli.results import number, print_csv, probability, results_table
+from infra.cli.results import print_csv
+from infra.cli.results_table import LEGEND, Rules, duration, number, probability, results_table
+from infra.definitions import DefinitionKey, Published
+from infra.reasons import IN_WORDS, in_words
 from infra.results import Row
+from udfs.stats import Reason
 
 AS_OF = "2026-01-01T12:00:00.000Z"
+NOW = datetime(2026, 1, 1, 12, 0, 4, tzinfo=UTC)
 
 
 def a_result(**changes: Any) -> Row:
     return {
         "tenant_id": "acme",
         "experiment_id": "checkout-button",
+        "config_version": 0,
         "metric_id": "revenue_per_session",
         "treatment_variant": "treatment",
         "mean_control": 12.3456,
@@ -30,10 +38,21 @@ def a_result(**changes: Any) -> Row:
         "rel_ci_lower": 0.0162,
         "rel_ci_upper": 0.1053,
         "p_value": 0.0074,
+        "cuped_abs_diff": None,
+        "seq_ci_lower": -0.05,
+        "seq_ci_upper": 1.55,
+        "seq_p_value": 0.0912,
         "status": "ok",
         "reason": "",
         "as_of": AS_OF,
     } | changes
+
+
+def undetermined(reason: str) -> Row:
+    """No test and no interval; a difference of means there may be."""
+    numbers = ("rel_diff", "p_value", "seq_p_value")
+    bounds = [f"{scale}_ci_{end}" for scale in ("abs", "rel", "seq") for end in ("lower", "upper")]
+    return a_result(status="undetermined", reason=reason, **dict.fromkeys((*numbers, *bounds)))
 
 
 def a_sample_ratio(**changes: Any) -> Row:
@@ -44,54 +63,116 @@ def a_sample_ratio(**changes: Any) -> Row:
         "counts": [1204, 1190],
         "expected": [1197.0, 1197.0],
         "chi2_p_value": 0.7748,
+        "seq_p_value": 1.0,
         "status": "ok",
         "reason": "",
         "as_of": AS_OF,
     } | changes
 
 
-def printed(rows: list[Row], ratios: list[Row], width: int = 100) -> str:
+def rules(*metrics: Mapping[str, Any], config_version: int = 1) -> Rules:
+    key = DefinitionKey("acme", "checkout-button", config_version)
+    return Rules.of({key: Published({"alpha": 0.05, "metrics": metrics}, 0)})
+
+
+def a_metric(**changes: Any) -> dict[str, Any]:
+    ordinary = {"id": "revenue_per_session", "role": "goal", "direction": "increase"}
+    return ordinary | {"margin": None, "margin_abs": None} | changes
+
+
+def printed(rows: list[Row], ratios: list[Row], width: int = 120, known: Rules | None = None) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(results_table(rows, ratios))
+    console.print(results_table(rows, ratios, known or Rules(), NOW))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
-def test_a_result_is_one_line_under_its_experiment() -> None:
-    lines = printed([a_result()], [a_sample_ratio()]).splitlines()
-    assert lines[0].split() == ["acme/checkout-button", "as", "of", "2026-01-01T12:00:00Z"]
-    assert (
-        "control 1,204 (expected 1,197), treatment 1,190 (expected 1,197); sample ratio p 0.7748" in lines[1]
+def on_one_line(rows: list[Row], known: Rules | None = None) -> str:
+    return " ".join(printed(rows, [], 200, known).split())
+
+
+def test_a_result_is_one_line_under_its_experiment_its_age_and_its_users() -> None:
+    lines = printed([a_result()], [a_sample_ratio()], 200, rules(a_metric(role="secondary"))).splitlines()
+    assert lines[0] == "acme/checkout-button  as of 2026-01-01T12:00:00Z, 4 s ago; intervals of 95 %"
+    assert "control 1,204 (expected 1,197), treatment 1,190 (expected 1,197); spread as declared" in lines[1]
+    expected = (
+        "revenue_per_session treatment 12.35 13.1 +0.7544 abs (+6.11 %) -0.05 … +1.55 abs +0.2 … +1.3 abs"
     )
-    expected = "revenue_per_session treatment 12.35 13.1 +6.11 % +1.62 … +10.53 % 0.0074"
     assert " ".join(lines[3].split()) == expected
+
+
+def test_the_interval_that_holds_at_any_look_is_relative_where_it_can_be() -> None:
+    row = a_result(seq_rel_ci_lower=-0.004, seq_rel_ci_upper=0.1266)
+    assert "13.1 +6.11 % -0.40 … +12.66 % +1.62 … +10.53 %" in on_one_line([row])
+
+
+def test_the_table_says_what_each_interval_is_and_shows_no_p_value_of_a_metric() -> None:
+    text = printed([a_result(p_value=0.0074, seq_p_value=0.0912)], [])
+    assert " ".join(LEGEND.split()) in " ".join(text.split())
+    assert "0.0074" not in text
+    assert "0.0912" not in text
+
+
+def test_the_difference_is_the_adjusted_one_where_the_interval_is() -> None:
+    assert "13.1 +0.6 abs -0.05 … +1.55 abs" in on_one_line([a_result(cuped_abs_diff=0.6)])
 
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_table_fits_a_terminal(width: int) -> None:
     long = a_result(metric_id="a_metric_whose_name_is_long", treatment_variant="a_variant_with_a_long_name")
-    undetermined = a_result(
-        status="undetermined", reason="baseline_near_zero", rel_diff=None, rel_ci_lower=None
-    )
-    lines = printed([a_result(), long, undetermined], [a_sample_ratio()], width).splitlines()
+    rows = [a_result(), long, undetermined("too_few_units")]
+    guardrail = rules(a_metric(role="guardrail", margin=0.02))
+    lines = printed(rows, [a_sample_ratio()], width, guardrail).splitlines()
     assert max(map(len, lines)) <= width
 
 
-def test_what_is_undetermined_is_said_in_words() -> None:
-    nothing = dict.fromkeys(("abs_diff", "abs_ci_lower", "rel_diff", "rel_ci_lower", "p_value"))
-    row = a_result(status="undetermined", reason="too_few_units", **nothing)
-    assert "undetermined: too few units" in " ".join(printed([row], []).split())
+def test_what_is_undetermined_is_said_in_words_in_the_place_of_the_interval() -> None:
+    text = on_one_line([undetermined("too_few_units")])
+    assert "treatment 12.35 13.1 undetermined: fewer than two users in an arm at any look:" in text
 
 
-def test_without_a_relative_interval_the_difference_is_shown_in_the_metrics_unit() -> None:
-    row = a_result(status="undetermined", reason="baseline_near_zero", rel_diff=None, rel_ci_lower=None)
-    text = " ".join(printed([row], []).split())
-    assert "+0.7544 abs" in text
-    assert "undetermined: baseline near zero" in text
+def test_every_reason_has_its_words() -> None:
+    assert IN_WORDS.keys() == set(Reason)
+    assert in_words("of_a_newer_release") == "of a newer release"
+
+
+def test_what_limits_an_answer_is_said_beside_it() -> None:
+    assert "-0.05 … +1.55 abs (a config version" in on_one_line([a_result(reason="version_left_out")])
+
+
+def test_a_question_asked_once_has_no_interval_for_any_look() -> None:
+    row = a_result(reason="one_look_only", seq_ci_lower=None, seq_ci_upper=None, seq_p_value=None)
+    assert "+6.11 % none: this question is asked once +1.62 … +10.53 %" in on_one_line([row])
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"role": "goal"}, "goal"),
+        ({"role": "guardrail", "margin": 0.02}, "guardrail ≥ -2 %"),
+        ({"role": "guardrail", "margin": 0.025, "direction": "decrease"}, "guardrail ≤ +2.5 %"),
+        ({"role": "guardrail", "margin_abs": 15, "direction": "decrease"}, "guardrail ≤ +15 abs"),
+        ({"role": "guardrail"}, "guardrail ≥ 0"),
+    ],
+)
+def test_goals_and_guardrails_are_named_and_guardrails_show_their_margin(
+    changes: dict[str, Any], shown: str
+) -> None:
+    for config_version in (0, 3):
+        row = a_result(config_version=config_version)
+        known = rules(a_metric(**changes), config_version=3)
+        assert f"revenue_per_session ({shown}) treatment" in on_one_line([row], known)
+
+
+def test_users_spread_otherwise_than_declared_are_told_loudly() -> None:
+    ratio = a_sample_ratio(seq_p_value=3e-9)
+    assert "NOT spread as declared (p 3.0e-09 at any look): do not trust" in printed([], [ratio], 200)
+    ratio = a_sample_ratio(reason="leak")
+    assert "NOT as declared: users are in a variant that should get nobody" in printed([], [ratio], 200)
 
 
 def test_a_sample_ratio_without_an_answer_says_why() -> None:
-    ratio = a_sample_ratio(chi2_p_value=None, status="undetermined", reason="no_units")
-    assert "sample ratio undetermined: no units" in " ".join(printed([], [ratio]).split())
+    ratio = a_sample_ratio(chi2_p_value=None, seq_p_value=None, status="undetermined", reason="no_units")
+    assert "undetermined: no users yet" in printed([], [ratio], 200)
 
 
 def test_names_are_shown_as_they_are() -> None:
@@ -116,6 +197,13 @@ def test_numbers_have_about_four_digits(value: float | None, text: str) -> None:
 @pytest.mark.parametrize(("p", "text"), [(None, ""), (1.0, "1.0000"), (0.03714, "0.0371"), (3e-9, "3.0e-09")])
 def test_a_small_p_is_not_rounded_to_zero(p: float | None, text: str) -> None:
     assert probability(p) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (90, "2 min"), (7200, "2 h"), (3e5, "3 d")]
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 def test_csv_has_a_header_and_empty_cells_for_what_is_absent(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from pyflink.common import Row
 
 from config.settings import ClickHouse
+from jobs.scorecard.looks import SETTLED_MS, SILENCE_MS, Looks
 from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
 from jobs.scorecard.pace import QUIET_MS, Times, Turns
 from jobs.scorecard.rows import BESIDE_ALL, VIEWS
@@ -44,13 +45,32 @@ class FakeContext:
         self.timers_ms.add(at_ms)
 
 
+class FakeMemory:
+    """What ClickHouse remembers of the looks, by epoch."""
+
+    def __init__(self, texts: dict[int, str] | None = None) -> None:
+        self._texts = texts or {}
+
+    def looks(self, tenant_id: str, experiment_id: str, epoch: int) -> str:
+        assert f"{tenant_id}/{experiment_id}" == CHECKOUT
+        return self._texts.get(epoch, "")
+
+
 class Running:
     """The operator over one key's state."""
 
-    def __init__(self, context: FakeContext, now_s: float = 1000.0) -> None:
+    def __init__(
+        self, context: FakeContext, now_s: float = 1000.0, remembered: dict[int, str] | None = None
+    ) -> None:
         self._context = context
         self.now_s = now_s
-        self._operator = Scorecard(Times(), now_s=lambda: self.now_s)
+        memory = FakeMemory(remembered)
+        self._operator = Scorecard(
+            ClickHouse(url="http://localhost"),
+            Times(),
+            now_s=lambda: self.now_s,
+            connect=lambda _: memory,  # type: ignore[arg-type, return-value]
+        )
         self._operator.open(context)
 
         self.answered: list[tuple[str, int]] = []
@@ -77,7 +97,9 @@ class Running:
 
     def _answers(self, emitted: Iterable[Row]) -> dict[str, dict[str, list[Any]]]:
         answers = [(table, json.loads(answered)) for table, answered in emitted]
-        self.answered = [(table, epoch) for table, columns in answers for epoch in set(columns["epoch"])]
+        self.answered = [
+            (table, epoch) for table, columns in answers if table in TABLES for epoch in set(columns["epoch"])
+        ]
         return dict(answers)
 
 
@@ -259,19 +281,21 @@ def users(said: Sequence[tuple[float, str, dict[str, list[Any]]]], view: str) ->
 
 
 HOUR_S = 3600
+UNSETTLED = {0: Looks(0, unsettled_at_ms=2**50).encode()}
+"""Looks that never count, so that only time makes the job say anything."""
 A_DAY_AFTER_S = 25 * HOUR_S
 """When users of the first hour leave the last 24 hours."""
 
 
 def test_the_other_views_of_a_new_experiment_are_told_at_once(context: FakeContext) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published())
     running.slots(*SLOTS)
     assert views(running.until(running.now_s)) == [(1000.0, VIEWS)]
 
 
 def test_later_changes_show_in_the_other_views_once_in_ten_seconds(context: FakeContext) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published())
     running.slots(*SLOTS)
     running.until(1000.0)
@@ -285,7 +309,7 @@ def test_later_changes_show_in_the_other_views_once_in_ten_seconds(context: Fake
 
 
 def test_nothing_is_told_again_while_nothing_changes(context: FakeContext) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published())
     running.slots(*SLOTS)
     running.until(1010.0)
@@ -293,7 +317,7 @@ def test_nothing_is_told_again_while_nothing_changes(context: FakeContext) -> No
 
 
 def test_users_leave_by_time_though_nothing_arrives(context: FakeContext) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published())
     running.slots(*SLOTS)
     assert users(running.until(1000.0), "rolling_24h") == [(1000.0, 6)]
@@ -307,7 +331,7 @@ def test_users_leave_by_time_though_nothing_arrives(context: FakeContext) -> Non
 def test_a_window_closes_by_time_though_nothing_arrives_and_view_all_is_settled(
     context: FakeContext,
 ) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published(metrics=[a_metric(window_days=2)]))
     running.slots(*SLOTS)
     assert users(running.until(1000.0), "matured") == [(1000.0, 0)]
@@ -319,17 +343,17 @@ def test_a_window_closes_by_time_though_nothing_arrives_and_view_all_is_settled(
 
 
 def test_after_a_restart_users_leave_as_they_would_have(context: FakeContext) -> None:
-    before = Running(context)
+    before = Running(context, remembered=UNSETTLED)
     before.define(published())
     before.slots(*SLOTS)
     before.until(1000.0)
-    after = Running(context, now_s=2000.0)
+    after = Running(context, now_s=2000.0, remembered=UNSETTLED)
     told = users(after.until(A_DAY_AFTER_S + 2 * QUIET_MS / 1000), "rolling_24h")
     assert told == [(A_DAY_AFTER_S + QUIET_MS / 1000, 6), (A_DAY_AFTER_S + 2 * QUIET_MS / 1000, 0)]
 
 
 def test_users_who_came_while_the_job_was_away_do_not_bring_others_back(context: FakeContext) -> None:
-    before = Running(context)
+    before = Running(context, remembered=UNSETTLED)
     before.define(published())
     before.slots(*SLOTS)
     before.until(1000.0)
@@ -345,7 +369,7 @@ def test_users_who_came_while_the_job_was_away_do_not_bring_others_back(context:
 
 def test_a_job_that_stood_still_takes_what_it_missed_for_no_silence(context: FakeContext) -> None:
     """Its timer fires late, and what was appended meanwhile may be behind it."""
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published())
     running.slots(*SLOTS)
     running.until(1000.0)
@@ -388,7 +412,7 @@ def recorded(said: Sequence[tuple[float, str, dict[str, list[Any]]]]) -> list[tu
 def test_history_is_written_at_once_and_then_once_a_minute_while_something_changes(
     context: FakeContext,
 ) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published())
     running.slots(*SLOTS)
     told = recorded(running.until(1000.0))
@@ -403,7 +427,7 @@ def test_history_is_written_at_once_and_then_once_a_minute_while_something_chang
 
 
 def test_the_last_change_before_silence_is_in_history(context: FakeContext) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published())
     running.slots(*SLOTS)
     running.until(1000.0)
@@ -415,7 +439,7 @@ def test_the_last_change_before_silence_is_in_history(context: FakeContext) -> N
 
 
 def test_only_rows_that_say_something_new_are_written_to_history(context: FakeContext) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published(metrics=[a_metric(), a_metric(id="other")]))
     running.slots(*SLOTS)
     running.until(1000.0)
@@ -429,7 +453,7 @@ def test_only_rows_that_say_something_new_are_written_to_history(context: FakeCo
 def test_a_definition_that_comes_later_counts_the_users_before_it_in_every_view(
     context: FakeContext,
 ) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.slots(*SLOTS)
     assert running.until(1000.0) == []
     running.define(published())
@@ -437,12 +461,99 @@ def test_a_definition_that_comes_later_counts_the_users_before_it_in_every_view(
 
 
 def test_the_views_of_a_change_are_those_beside_all(context: FakeContext) -> None:
-    running = Running(context)
+    running = Running(context, remembered=UNSETTLED)
     running.define(published())
     running.slots(*SLOTS)
     running.until(1000.0)
     running.slots(*newer(SLOTS))
     assert [told for _, told in views(running.until(1010.0))] == [BESIDE_ALL]
+
+
+LATENCY = a_metric(id="latency", role="guardrail", direction="decrease", margin=0.02, stop=True)
+BEGAN_S = 1000.0
+FIRST_LOOK_S = BEGAN_S + SETTLED_MS / 1000
+CONFIRMED_S = FIRST_LOOK_S + SILENCE_MS / 1000
+
+
+def harmful_slots(as_of_ms: int = 999_000) -> list[Change]:
+    """A treatment that is surely slower; users and their sums of both arms."""
+    return [
+        a_change(variant, [1.0 + slower, 1.2 + slower] * 100, metric_id, as_of_ms=as_of_ms)
+        for variant, slower in (("control", 0.0), ("treatment", 1.0))
+        for metric_id in ("", "latency")
+    ]
+
+
+def harmed(context: FakeContext, **changes: Any) -> Running:
+    """The operator with slots that show harm, before the first look that counts."""
+    running = Running(context, **changes)
+    running.define(published(metrics=[LATENCY]))
+    running.slots(*harmful_slots())
+    return running
+
+
+def last(said: Sequence[tuple[float, str, Any]], at_s: float) -> dict[str, Any]:
+    """What was told at a moment, by table."""
+    return {table: columns for told_s, table, columns in said if told_s == at_s}
+
+
+def test_silence_brings_the_look_that_decides_and_everything_that_shows_it(context: FakeContext) -> None:
+    said = harmed(context).until(BEGAN_S + 60)
+    told = last(said, CONFIRMED_S)
+    shown = {*TABLES, "look_rows", "decision_rows", "decisions"}
+    assert told.keys() == shown | {"result_history_rows", "sample_ratio_history_rows"}
+    assert 999_000 in told["result_rows"]["crossed_at"]
+    assert told["decision_rows"]["kind"] == ["stop"]
+    assert told["decisions"]["decision_id"] == told["decision_rows"]["decision_id"][0]
+    assert set(told["result_rows"]["version"]) == set(told["look_rows"]["version"])
+    assert set(told["result_history_rows"]["kept"]) == {"decision"}
+    assert sum(table == "decision_rows" for _, table, _ in said) == 1
+
+
+def test_a_decision_is_made_once_though_the_job_restarts(context: FakeContext) -> None:
+    running = harmed(context)
+    assert "decision_rows" in last(running.until(BEGAN_S + 20), CONFIRMED_S)
+    after = Running(context, now_s=running.now_s)
+    tables = set()
+    for second in range(30):
+        after.now_s += 1.0
+        tables |= after.slots(*newer(harmful_slots(int(after.now_s * 1000)), 1 + second)).keys()
+        tables |= {table for _, table, _ in after.until(after.now_s)}
+    assert "decision_rows" not in tables
+    assert "result_rows" in tables
+
+
+def test_a_crossing_seen_before_a_restart_is_confirmed_after_it(context: FakeContext) -> None:
+    running = harmed(context)
+    running.until(FIRST_LOOK_S)
+    after = Running(context, now_s=running.now_s)
+    again_s = running.now_s + (SETTLED_MS + SILENCE_MS) / 1000
+    assert "decision_rows" in last(after.until(BEGAN_S + 60), again_s)
+
+
+def test_without_state_the_looks_go_on_from_what_clickhouse_remembers(context: FakeContext) -> None:
+    (text,) = last(harmed(context).until(BEGAN_S + 20), CONFIRMED_S)["look_rows"]["looks"]
+    rebuilt = Running(FakeContext(), now_s=2000.0, remembered={0: text})
+    rebuilt.define(published(metrics=[LATENCY]))
+    assert 999_000 in rebuilt.slots(*harmful_slots())["result_rows"]["crossed_at"]
+    assert "decision_rows" not in {table for _, table, _ in rebuilt.until(2100.0)}
+
+
+def test_where_nothing_is_remembered_looking_begins_anew_and_says_since_when(context: FakeContext) -> None:
+    told = last(harmed(context).until(BEGAN_S + 20), CONFIRMED_S)
+    assert told["look_rows"]["since"] == [int(BEGAN_S * 1000)]
+
+
+def test_each_epoch_has_looks_of_its_own(context: FakeContext) -> None:
+    running = harmed(context)
+    running.until(BEGAN_S + 20)
+    running.slots(*in_epoch(1, harmful_slots()))
+    minima = {
+        epoch: Looks.decode(text).minima.keys() for epoch, text in context.states["looks-by-epoch"].items()
+    }
+    assert minima.keys() == {"0", "1"}
+    assert minima["0"]
+    assert not minima["1"]
 
 
 def test_a_batch_is_written_before_the_next_is_taken() -> None:

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
 
+from infra.decisions import disagreements, read_decisions
 from infra.migrations import apply
-from jobs.wiring.clickhouse import LONGEST_PAUSE_S, Writer, writer_to
+from jobs.scorecard import tables
+from jobs.wiring.clickhouse import LONGEST_PAUSE_S, Memory, Writer, memory_of, writer_to
 from tests.infra.clickhouse_process import Front, connect
+from tests.jobs.scorecard.test_verdicts import SLOWER, Watched, guarded
 
 ROWS = {"a": [1, 2]}
 
@@ -147,3 +150,54 @@ def test_what_was_written_while_clickhouse_was_away_is_there_when_it_is_back(
             "SELECT counts, chi2_p_value, toUnixTimestamp64Milli(as_of) FROM sample_ratio"
         ).result_rows
     assert row == ([1, 2], None, 1_767_229_200_123)
+
+
+def looks_row(text: str, version: int, **place: Any) -> dict[str, list[Any]]:
+    row = {"tenant_id": "acme", "epoch": 0, "experiment_id": "a/b", "since": 1, "as_of": 1, **place}
+    return {name: [value] for name, value in {**row, "looks": text, "version": version}.items()}
+
+
+@pytest.mark.clickhouse
+def test_what_was_seen_before_is_what_was_written_last(front: Front) -> None:
+    settings = front.settings("livelift")
+    apply(settings)
+    writer, memory = writer_to(settings.clickhouse), memory_of(settings.clickhouse)
+    assert memory.looks("acme", "a/b", 0) == ""
+    for text, version in (("newer", 2), ("older", 1)):
+        writer.write("look_rows", looks_row(text, version))
+    writer.write("look_rows", looks_row("another epoch's", 3, epoch=1))
+    assert memory.looks("acme", "a/b", 0) == "newer"
+
+
+@pytest.mark.clickhouse
+def test_of_two_records_of_a_decision_the_first_stands(front: Front) -> None:
+    settings = front.settings("livelift")
+    apply(settings)
+    writer, watched = writer_to(settings.clickhouse), Watched(guarded(SLOWER))
+    watched.look()
+    (first,) = watched.look()
+    watched.looks.decided.clear()
+    (again,) = watched.look()
+    for row in (first, again):
+        for table, columns in tables.inserts("decision_rows", f"[{tables.gathered([row])}]"):
+            writer.write(table, columns)
+    (shown,) = read_decisions(settings)
+    assert (shown["decision_id"], shown["bound"]) == (first["decision_id"], first["bound"])
+    assert shown["decided_at"] == "2026-01-01T12:00:01.000Z"
+    assert disagreements(shown) == []
+
+
+def test_a_question_waits_while_clickhouse_is_away() -> None:
+    pauses: list[float] = []
+
+    class Absent:
+        def query(self, *_: Any, **__: Any) -> Any:
+            if len(pauses) < 2:
+                raise ConnectionRefusedError
+            return SimpleNamespace(result_rows=[("seen",)])
+
+        def close(self) -> None:
+            return
+
+    assert Memory(Absent, sleep=pauses.append).looks("acme", "checkout", 0) == "seen"
+    assert pauses == [0.1, 0.2]

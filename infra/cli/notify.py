@@ -1,0 +1,43 @@
+"""``livelift notify``: decisions to a webhook."""
+
+from __future__ import annotations
+
+import signal
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from config.settings import load
+from infra.cli.errors import CliError
+from infra.cli.output import note
+from infra.cli.refusals import refusals
+from infra.webhook import notify as deliver
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(notify)
+
+
+def notify(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be sent; nothing is sent or noted as sent.")
+    ] = False,
+) -> None:
+    """POST every decision to the webhook of the settings, signed, until each is taken; goes on until stopped.
+
+    Settings: webhook.url, and the secret of the signature in LIVELIFT_WEBHOOK_SECRET. A decision may come
+    twice: its id is the Idempotency-Key.
+    """
+    settings = load()
+    if not settings.webhook.url:
+        raise CliError("webhook.url is not set (or set LIVELIFT_WEBHOOK_URL)")
+    if not settings.webhook.secret and not dry_run:
+        raise CliError("webhook.secret is not set: set LIVELIFT_WEBHOOK_SECRET")
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    note(f"decisions to {settings.webhook.url}")
+    with refusals():
+        deliver(settings, stop, note, dry_run=dry_run)
