@@ -19,6 +19,7 @@ COMMANDS = (
     "wait",
     "results",
     "sql",
+    "console",
     "verify",
     "reconcile",
     "upgrade",
