@@ -50,7 +50,7 @@ def number(value: float | None) -> str:
     elif size >= 1000:
         text = f"{size:,.0f}"
     elif size >= 0.001:
-        text = f"{size:.4g}"
+        text = f"{size:#.4g}".rstrip(".")
     else:
         text = f"{size:.1e}"
     return f"{MINUS}{text}" if value < 0 else text

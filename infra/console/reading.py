@@ -44,6 +44,9 @@ class Colour(StrEnum):
     OPEN = "open"
 
 
+CHANCE_IS_COMMON = 0.2
+"""From here on a p-value says no more than that."""
+
 COLOURS = {
     Kind.BETTER: Colour.GOOD,
     Kind.HOLDS: Colour.GOOD,
@@ -138,10 +141,12 @@ class Reading:
 
     @property
     def evidence(self) -> str:
-        """What the p-value means; empty where there is none."""
-        if self.p is None:
+        """What the p-value means; empty where there is none, or where the question is another one."""
+        if self.p is None or self.metric.is_guardrail:
             return ""
-        return f"without any effect {figures.one_in(self.p)} would ever look this different"
+        if self.p >= CHANCE_IS_COMMON:
+            return "chance alone often does this"
+        return f"without an effect {figures.one_in(self.p)} would ever look so"
 
 
 def read(row: Row, metric: Metric, *, alpha: float = 0.05) -> Reading:
@@ -158,8 +163,8 @@ def read(row: Row, metric: Metric, *, alpha: float = 0.05) -> Reading:
         control=row["control_variant"],
         segment=row["segment"],
         kind=kind,
-        chip=_chip(kind, row),
-        detail=_detail(kind, row, metric, always, alpha),
+        chip=_chip(kind),
+        detail=_detail(kind, row, metric, always),
         n_control=row["n_control"],
         n_treatment=row["n_treatment"],
         mean_control=_mean(row["mean_control"], metric),
@@ -286,7 +291,7 @@ def _is_conclusive(row: Row, alpha: float) -> bool:
     return adjusted is None or adjusted < alpha
 
 
-def _chip(kind: Kind, row: Row) -> str:
+def _chip(kind: Kind) -> str:
     words = {
         Kind.BETTER: "better",
         Kind.WORSE: "worse",
@@ -298,12 +303,10 @@ def _chip(kind: Kind, row: Row) -> str:
         Kind.ONE_LOOK: "one look",
         Kind.UNDETERMINED: "undetermined",
     }
-    if kind in (Kind.BETTER, Kind.WORSE):
-        return f"{words[kind]}, {'higher' if (row['abs_diff'] or 0) > 0 else 'lower'}"
     return words[kind]
 
 
-def _detail(kind: Kind, row: Row, metric: Metric, always: Interval | None, alpha: float) -> str:
+def _detail(kind: Kind, row: Row, metric: Metric, always: Interval | None) -> str:
     if kind is Kind.UNDETERMINED:
         return _wait(row)
     if kind is Kind.HOLDS:
@@ -326,7 +329,9 @@ def _detail(kind: Kind, row: Row, metric: Metric, always: Interval | None, alpha
         return (
             REASONS[Reason.ONE_LOOK_ONLY] if row["reason"] in ("", Reason.ONE_LOOK_ONLY) else why_absent(row)
         )
-    return why_absent(row) or "at any look"
+    found = row["abs_diff"] if row["cuped_abs_diff"] is None else row["cuped_abs_diff"]
+    side = "higher" if found > 0 else "lower"
+    return f"{side}; {why_absent(row)}" if why_absent(row) else f"{side}, at any look"
 
 
 def _wait(row: Row) -> str:

@@ -122,6 +122,14 @@ class Verdict:
         return COLOURS.get(self.state, Colour.OPEN)
 
     @property
+    def brief(self) -> str:
+        """For a list: the headline is left out where the sentence says it too."""
+        if self.state in (State.EMPTY, State.INVALID):
+            return f"{self.headline}."
+        says_it_too = (State.BETTER, State.WORSE, State.DIFFERENT)
+        return self.sentence if self.state in says_it_too else f"{self.headline}. {self.sentence}"
+
+    @property
     def sentence_parts(self) -> tuple[str, str, str]:
         """Before the emphasis, the emphasis, and after it."""
         return self.sentence.partition(self.emphasis) if self.emphasis else (self.sentence, "", "")

@@ -3,6 +3,7 @@
 
 const REFRESH_MS = 2000;
 const PATIENCE_MS = 15000;
+const HEIGHT = 320;
 
 const percent = (share) => (share === null ? "–" : (share > 0 ? "+" : "") + (100 * share).toFixed(2) + " %");
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -34,16 +35,24 @@ function options(place) {
   const edge = { stroke: "transparent", points: { show: false }, width: 0 };
   const value = (plot, share) => percent(share);
   const font = "12px system-ui, sans-serif";
+  const pad = (whole) => String(whole).padStart(2, "0");
+  const clock = (plot, ticks, place, space, step) => ticks.map((tick, index) => {
+    const time = new Date(tick * 1e3), before = index ? new Date(ticks[index - 1] * 1e3) : null;
+    const day = `${pad(time.getUTCDate())} ${time.toLocaleString("en", { month: "short", timeZone: "UTC" })}`;
+    if (step >= 86400) return day;
+    const hour = `${pad(time.getUTCHours())}:${pad(time.getUTCMinutes())}${step < 60 ? ":" + pad(time.getUTCSeconds()) : ""}`;
+    return before && before.getUTCDate() === time.getUTCDate() ? hour : `${hour}\n${day}`;
+  });
   const axis = { stroke: soft, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid } };
   return {
     width: Math.max(260, place.clientWidth),
-    height: 240,
+    height: HEIGHT,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
     scales: {
       y: { range: (plot, low, high) => scope(low, high) },
     },
-    axes: [axis, { ...axis, size: 62, values: (plot, ticks) => ticks.map((tick) => percent(tick).replace(/\.?0+ %/, " %")) }],
+    axes: [{ ...axis, values: clock }, { ...axis, size: 62, values: (plot, ticks) => ticks.map((tick) => percent(tick).replace(/\.?0+ %/, " %")) }],
     series: [
       { value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}", label: "UTC" },
       { ...edge, label: "always from", value },
@@ -109,6 +118,11 @@ function drawMarks(plot) {
   });
 }
 
+// Until somebody points at another moment, the legend tells the newest.
+function showNewest() {
+  if (chart.cursor.left < 0) chart.setLegend({ idx: chart.data[0].length - 1 });
+}
+
 function drawChart() {
   const place = document.getElementById("chart");
   if (!place) {
@@ -120,12 +134,15 @@ function drawChart() {
   const about = place.className + place.getAttribute("aria-label").split(":")[0];
   if (found.data[0].length === 0) return;
   if (chart && drawn === about && place.contains(chart.root)) {
-    if (JSON.stringify(chart.data) !== JSON.stringify(found.data)) chart.setData(found.data);
+    if (JSON.stringify(chart.data) === JSON.stringify(found.data)) return;
+    chart.setData(found.data);
+    showNewest();
     return;
   }
   place.replaceChildren();
   drawn = about;
   chart = new uPlot(options(place), found.data, place);
+  showNewest();
   // A click shows the page as it was at that moment; dragging is for zooming.
   let pressedAt = 0;
   chart.over.addEventListener("mousedown", (event) => { pressedAt = event.clientX; });
@@ -174,7 +191,7 @@ async function live() {
 
 drawChart();
 addEventListener("resize", () => {
-  if (chart) chart.setSize({ width: Math.max(260, document.getElementById("chart").clientWidth), height: 240 });
+  if (chart) chart.setSize({ width: Math.max(260, document.getElementById("chart").clientWidth), height: HEIGHT });
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   drawn = null;

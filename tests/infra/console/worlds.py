@@ -76,7 +76,9 @@ def a_result(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def moved(share: float, half: float, *, mean: float = 4.8, looks: float = 1.5, **changes: Any) -> dict[str, Any]:
+def moved(
+    share: float, half: float, *, mean: float = 4.8, looks: float = 1.5, **changes: Any
+) -> dict[str, Any]:
     """A result whose difference is ``share`` of the mean, its one-look interval ``half`` to either side."""
     return a_result(
         mean_control=mean,
@@ -96,8 +98,12 @@ def moved(share: float, half: float, *, mean: float = 4.8, looks: float = 1.5, *
 def open_result(**changes: Any) -> dict[str, Any]:
     """Converted, 1.9 % lower to 4.5 % higher."""
     given = {
-        "metric_id": "converted", "crossed_at": None, "seq_p_value": 0.41, "seq_p_min": 0.2,
-        "p_adjusted": 0.41, "chance_to_win": 0.78,
+        "metric_id": "converted",
+        "crossed_at": None,
+        "seq_p_value": 0.41,
+        "seq_p_min": 0.2,
+        "p_adjusted": 0.41,
+        "chance_to_win": 0.78,
     }
     return moved(0.013, 0.0213, mean=0.1182, **(given | changes))
 
