@@ -26,6 +26,7 @@ from infra.cli.results import lift_and_interval, results_table, words
 from infra.cli.simulate import print_counts
 from infra.cli.stack import bring_up
 from infra.cli.verify import report
+from infra.console import screenshot
 from infra.definitions import Limits
 from infra.demo import Frame, Outcome
 from infra.freshness import TENANT as PROBE_TENANT
@@ -67,6 +68,7 @@ def demo(
         outcome = _stream(settings, scenario, seconds / 3 if kill_taskmanager else None)
         with spinner("waiting until everything is in the views") as show:
             wait(settings, WAIT_S, show)
+        note(screenshot.kept(settings, next(scenario.experiments).draft.key, RUN_DIR / "console.png"))
         _summary(settings, scenario, outcome)
         _checks(settings)
 

@@ -90,12 +90,12 @@ def probability(value: float | None) -> str:
 
 
 def one_in(value: float) -> str:
-    """A probability as experiments: ``1 in 480 experiments``."""
+    """A probability as experiments: ``1 of 480 experiments``."""
     if value >= 0.5:
         return "most experiments"
     if value < 1e-6:
-        return "fewer than 1 in a million experiments"
-    return f"1 in {_two_digits(1 / value):,} experiments"
+        return "fewer than 1 of a million experiments"
+    return f"1 of {_two_digits(1 / value):,} experiments"
 
 
 def _two_digits(value: float) -> int:
@@ -126,6 +126,12 @@ def moment(value: datetime) -> str:
     """A moment to the second: ``21 Nov 2026 14:05:03 UTC``."""
     found = value.astimezone(UTC)
     return f"{found.day} {found:%b %Y %H:%M:%S} UTC"
+
+
+def day(value: datetime) -> str:
+    """A day in UTC: ``21 Nov 2026``."""
+    found = value.astimezone(UTC)
+    return f"{found.day} {found:%b %Y}"
 
 
 def moment_iso(value: datetime) -> str:

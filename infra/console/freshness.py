@@ -37,8 +37,16 @@ class Freshness:
     """Why the numbers stopped; empty while they have not."""
     missing: tuple[str, ...] = ()
     """Regions, each with since when it is missing."""
+    behind: tuple[str, ...] = ()
+    """Names of the same."""
     regions: tuple[str, ...] = ()
     """Those known to be there or missing."""
+
+    @property
+    def short(self) -> str:
+        """The same as ``words``, for a narrow place."""
+        shorter = {Liveness.STOPPED: "stopped", Liveness.PAST: "as of then"}
+        return shorter.get(self.liveness, self.words.partition(",")[0])
 
     @property
     def is_well(self) -> bool:
@@ -61,7 +69,7 @@ def freshness(
     if main.failure:
         return _stopped_reading(main, regions)
     if past is not None:
-        return Freshness(Liveness.PAST, f"as of {figures.moment(past)}", "", (), regions)
+        return Freshness(Liveness.PAST, f"as of {figures.moment(past)}", "", regions=regions)
     if coverage.rows:
         return _by_region(now, coverage.rows, regions)
     if as_of is None:
@@ -76,15 +84,14 @@ def freshness(
 def _stopped_reading(main: Answer, regions: tuple[str, ...]) -> Freshness:
     if not main.was_read:
         return Freshness(
-            Liveness.STOPPED, "no answer", f"The results cannot be read: {main.failure}.", (), regions
+            Liveness.STOPPED, "no answer", f"The results cannot be read: {main.failure}.", regions=regions
         )
     since = figures.moment(main.read_at)
     return Freshness(
         Liveness.STOPPED,
         f"stopped at {since}",
         f"ClickHouse does not answer: these are the numbers of {since}, and they are not updated.",
-        (),
-        regions,
+        regions=regions,
     )
 
 
@@ -99,11 +106,17 @@ def _by_region(now: datetime, rows: Sequence[Row], regions: tuple[str, ...]) -> 
             f"stopped at {since}",
             f"Nothing has been counted since {since}: what happened after is not in these numbers.",
             missing,
+            tuple(behind),
             regions,
         )
     age = figures.duration(max(lag for region, lag in lags.items() if region not in behind))
     if behind:
         return Freshness(
-            Liveness.PARTIAL, f"{age} old, without {figures.listed(sorted(behind))}", "", missing, regions
+            Liveness.PARTIAL,
+            f"{age} old, without {figures.listed(sorted(behind))}",
+            "",
+            missing,
+            tuple(behind),
+            regions,
         )
-    return Freshness(Liveness.LIVE, f"{age} old", "", (), regions)
+    return Freshness(Liveness.LIVE, f"{age} old", "", regions=regions)

@@ -96,6 +96,7 @@ class Answers(NamedTuple):
     results: Answer
     history: Answer
     sample_ratio: Answer
+    """Of the moment asked for."""
     users: Answer
     ledger: Answer
     coverage: Answer
@@ -238,7 +239,7 @@ def experiment_page(
     )
     fresh = freshness(now, counted_up_to, answers.results, answers.coverage, past=state.as_of)
     ratios = [row for row in answers.sample_ratio.rows if not row["segment"]]
-    split = Split.NOT_KEPT if state.as_of is not None else _split(ratios)
+    split = Split.NOT_KEPT if state.as_of is not None and not ratios else _split(ratios)
     decided = in_force(answers.decisions.rows, definition)
     evidence = _evidence(everyone, split, decided, fresh, state, definition)
     return ExperimentPage(
@@ -254,7 +255,7 @@ def experiment_page(
         chart=_chart(state, chosen, rows, answers, definition),
         decisions=tuple(_decision(row) for row in answers.decisions.rows),
         decisions_note=_decisions_note(answers.decisions),
-        split_rows=_split_rows(ratios) if state.as_of is None else (),
+        split_rows=_split_rows(ratios),
         split_words=_split_words(split, ratios),
         ledger=_ledger(ledger),
         refused=_refused(ledger),
@@ -331,7 +332,7 @@ def _about(definition: Definition | None, now: datetime) -> tuple[str, ...]:
         return ("its definition is not known here: no metric has a direction",)
     newest = definition.newest
     shares = ", ".join(f"{variant} {figures.percent(share, 0)}" for variant, share in newest.shares.items())
-    lines = [f"version {newest.config_version}, since {figures.moment(newest.published_at)}", shares]
+    lines = [f"version {newest.config_version}, since {figures.day(newest.published_at)}", shares]
     ended = definition.ended_at
     if ended is not None:
         lines.append(f"{'ended' if ended <= now else 'ends'} {figures.moment(ended)}")
@@ -361,11 +362,11 @@ def _tiles(
         Tile(
             "Sample ratio",
             split,
-            _observed(ratios) if state.as_of is None else "look at it live",
+            _observed(ratios),
             "#sample-ratio",
             split is Split.NOT_AS_PLANNED,
         ),
-        Tile("Fresh", fresh.words, _fresh_small(fresh), "#ledger", not fresh.is_well and state.as_of is None),
+        Tile("Fresh", fresh.short, _fresh_small(fresh), "#ledger", not fresh.is_well and state.as_of is None),
         _late_and_refused(ledger),
         Tile(
             "Crossed users",
@@ -376,9 +377,11 @@ def _tiles(
         Tile(
             "Regions",
             " · ".join(fresh.regions) or figures.NOTHING,
-            ", ".join(fresh.missing) or ("all counted" if fresh.regions else "not told"),
+            f"missing: {', '.join(fresh.behind)}"
+            if fresh.behind
+            else ("all counted" if fresh.regions else "not told"),
             "#ledger",
-            bool(fresh.missing),
+            bool(fresh.behind),
         ),
     ]
     return tuple(tiles)
@@ -433,7 +436,7 @@ def _split_rows(ratios: Sequence[Row]) -> tuple[tuple[str, str, str], ...]:
 
 def _split_words(split: Split, ratios: Sequence[Row]) -> str:
     if split is Split.NOT_KEPT:
-        return "The sample ratio is not kept for the past."
+        return "Nothing is kept of the sample ratio at this moment."
     if not ratios:
         return "No user has been counted yet."
     row = ratios[0]

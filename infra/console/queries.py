@@ -25,6 +25,7 @@ class Query(StrEnum):
     RESULTS_AS_OF = "results_as_of"
     HISTORY = "history"
     SAMPLE_RATIO = "sample_ratio"
+    SAMPLE_RATIO_AS_OF = "sample_ratio_as_of"
     USERS = "users"
     LEDGER = "ledger"
     COVERAGE = "coverage"

@@ -145,8 +145,8 @@ class Reading:
         if self.p is None or self.metric.is_guardrail:
             return ""
         if self.p >= CHANCE_IS_COMMON:
-            return "chance alone often does this"
-        return f"without an effect {figures.one_in(self.p)} would ever look so"
+            return "by chance alone in many experiments"
+        return f"by chance alone in {figures.one_in(self.p)}"
 
 
 def read(row: Row, metric: Metric, *, alpha: float = 0.05) -> Reading:
@@ -211,6 +211,7 @@ REASONS: Mapping[str, str] = {
     Reason.NO_UNITS: "no user yet",
     Reason.NO_ALLOCATION: "fewer than two variants are meant to receive users",
     Reason.NO_ARRIVALS: "no new users arrive",
+    "never_matures": "the metric has no window, so its users are never all done",
 }
 """Every reason the statistics know, in words."""
 

@@ -8,6 +8,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from config.settings import Settings
+from infra.console import console_url
+from infra.console.state import State
+from infra.definitions import DefinitionKey
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WITHIN_S = 60.0
 DRAWN_WITHIN_MS = 4000
@@ -15,6 +20,15 @@ DRAWN_WITHIN_MS = 4000
 
 class NoPictureError(Exception):
     """There is no picture; one line that says why."""
+
+
+def kept(settings: Settings, key: DefinitionKey, file: Path) -> str:
+    """Stores a picture of an experiment on the stack's console; says where, or why there is none."""
+    try:
+        take(console_url(settings) + State(key.tenant_id, key.experiment_id).url, file)
+    except NoPictureError as error:
+        return str(error)
+    return f"a picture of the console: {file}"
 
 
 def browser() -> str | None:

@@ -211,12 +211,14 @@ class _Pages:
         moment: dict[str, str | int] = {"moment_ms": state.moment_ms}
         if state.as_of is None:
             results = self._source.ask(Query.RESULTS, **place, **_look(state))
+            ratio = self._source.ask(Query.SAMPLE_RATIO, **place)
         else:
             results = self._source.ask(Query.RESULTS_AS_OF, **place, **_look(state), **moment)
+            ratio = self._source.ask(Query.SAMPLE_RATIO_AS_OF, **place, **moment)
         return Answers(
             results=results,
             history=NEVER_ASKED,
-            sample_ratio=self._source.ask(Query.SAMPLE_RATIO, **place),
+            sample_ratio=ratio,
             users=self._source.ask(Query.USERS, **place, **moment),
             ledger=self._source.ask(Query.LEDGER, tenant=state.tenant, **moment),
             coverage=self._source.ask(Query.COVERAGE),

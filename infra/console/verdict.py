@@ -62,7 +62,7 @@ class Split(StrEnum):
     AS_PLANNED = "as planned"
     NOT_AS_PLANNED = "not as planned"
     UNKNOWN = "cannot be told yet"
-    NOT_KEPT = "not kept for the past"
+    NOT_KEPT = "not kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +188,11 @@ Words = tuple[str, str, str]
 
 
 def _invalid(evidence: Evidence, goals: Sequence[Reading]) -> Words:
-    found = _newest(evidence, "invalid")
-    sentence = found.message if found and found.message else _NOT_SPLIT
-    return "These numbers must not be read yet", sentence, ""
+    return "These numbers must not be read", _NOT_SPLIT, ""
 
 
 _NOT_SPLIT = (
-    "Users were not spread over the variants as planned, so the groups may differ for other reasons than the "
+    "Users did not reach the variants as planned, so the groups may differ for other reasons than the "
     "change. Find out why before anything is concluded."
 )
 
@@ -233,7 +231,8 @@ def _harmed(evidence: Evidence, goals: Sequence[Reading]) -> Words:
 def _ship(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     found = _newest(evidence, "ship")
     assert found is not None, "the state says there is one"
-    _, sentence, emphasis = _better(evidence, goals) if _of(goals, Kind.BETTER) else ("", found.message, "")
+    kept = "A goal was better, and every guardrail inside its margin, when this was decided."
+    _, sentence, emphasis = _better(evidence, goals) if _of(goals, Kind.BETTER) else ("", kept, "")
     return f"{_capital(found.treatment)} is ready to ship", sentence, emphasis
 
 
@@ -353,6 +352,8 @@ def _trust(state: State, evidence: Evidence, goals: Sequence[Reading]) -> str:
             "These users are a question of their own: its intervals hold for one look at a moment chosen "
             "before, not for watching."
         )
+    if state is State.STOPPED:
+        return "The boundary allows for looking at any moment."
     is_accruing = any(each.is_accruing for each in goals)
     approximate = (
         " Some users can still bring outcomes, so this is nearly exact until all have matured."
@@ -371,7 +372,12 @@ def _against(state: State, evidence: Evidence) -> list[str]:
     found += [
         f"Region {region}: its users are counted only up to then." for region in evidence.missing_regions
     ]
-    harmed = [each for each in evidence.readings if each.kind is Kind.HARMED]
+    stopped = {(each.metric_id, each.treatment) for each in evidence.decisions if each.kind == "stop"}
+    harmed = [
+        each
+        for each in evidence.readings
+        if each.kind is Kind.HARMED and (each.metric.metric_id, each.treatment) not in stopped
+    ]
     if state is not State.HARMED:
         found += [
             f"{_capital(figures.name(each.metric.metric_id))} is harmed with {figures.name(each.treatment)}."

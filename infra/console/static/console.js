@@ -65,7 +65,7 @@ function options(place) {
       { series: [2, 1], fill: fill + "88" },
       { series: [4, 3], fill },
     ],
-    hooks: { draw: [drawZero, drawMarks] },
+    hooks: { ready: [showNewest], draw: [drawZero, drawMarks] },
   };
 }
 
@@ -119,8 +119,8 @@ function drawMarks(plot) {
 }
 
 // Until somebody points at another moment, the legend tells the newest.
-function showNewest() {
-  if (chart.cursor.left < 0) chart.setLegend({ idx: chart.data[0].length - 1 });
+function showNewest(plot) {
+  if (plot.cursor.left < 0) plot.setLegend({ idx: plot.data[0].length - 1 });
 }
 
 function drawChart() {
@@ -136,13 +136,12 @@ function drawChart() {
   if (chart && drawn === about && place.contains(chart.root)) {
     if (JSON.stringify(chart.data) === JSON.stringify(found.data)) return;
     chart.setData(found.data);
-    showNewest();
+    showNewest(chart);
     return;
   }
   place.replaceChildren();
   drawn = about;
   chart = new uPlot(options(place), found.data, place);
-  showNewest();
   // A click shows the page as it was at that moment; dragging is for zooming.
   let pressedAt = 0;
   chart.over.addEventListener("mousedown", (event) => { pressedAt = event.clientX; });

@@ -56,11 +56,11 @@ def test_a_value_has_four_digits(value: float | None, words: str) -> None:
 @pytest.mark.parametrize(
     ("p", "words"),
     [
-        (0.0021, "1 in 480 experiments"),
-        (0.05, "1 in 20 experiments"),
-        (0.3, "1 in 3 experiments"),
+        (0.0021, "1 of 480 experiments"),
+        (0.05, "1 of 20 experiments"),
+        (0.3, "1 of 3 experiments"),
         (0.9, "most experiments"),
-        (0.0, "fewer than 1 in a million experiments"),
+        (0.0, "fewer than 1 of a million experiments"),
     ],
 )
 def test_a_probability_is_told_in_experiments(p: float, words: str) -> None:

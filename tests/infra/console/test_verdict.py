@@ -138,7 +138,7 @@ def test_ready_to_ship_tells_what_got_better() -> None:
 def test_an_invalid_experiment_says_nothing_about_its_metrics(broken: dict[str, Any]) -> None:
     found = judge(evidence(BETTER, HARMED, **broken))
     assert found.state is State.INVALID
-    assert found.headline == "These numbers must not be read yet"
+    assert found.headline == "These numbers must not be read"
     assert "Revenue" not in found.sentence
     assert "higher" not in found.sentence
 
