@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 ANSWER_WITHIN_SECONDS = 60
 
 # Errors reach the user as one line of ours; without a handler Python would print the client's as well.
-logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+for name in ("clickhouse_connect", "urllib3"):
+    logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 class DatabaseError(Exception):

@@ -576,6 +576,8 @@ def _pretty(text: str) -> str:
 def _decisions_note(decisions: Answer) -> str:
     if decisions.is_missing:
         return "This database keeps no decisions yet."
+    if decisions.failure and not decisions.was_read:
+        return "The decisions cannot be read now."
     return "" if decisions.rows else "Nothing had to be decided: no boundary has been crossed."
 
 

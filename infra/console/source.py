@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from clickhouse_connect.driver.exceptions import OperationalError
+
 from config.settings import Settings
 from infra.clickhouse import DatabaseError, connect, one_line_errors
 from infra.console.queries import Query
@@ -28,6 +30,7 @@ NEW_FOR_S = 1.0
 ANSWERS_KEPT = 1024
 ANSWER_WITHIN_S = 10
 
+NO_SUCH_TABLE = "Code: 60."
 NEVER = datetime.min.replace(tzinfo=UTC)
 _READ_ONLY = {"readonly": "2", "max_execution_time": str(ANSWER_WITHIN_S)}
 
@@ -88,7 +91,7 @@ class Source:
         try:
             answer = self._read(query, parameters)
         except DatabaseError as error:
-            self._fail(now, str(error))
+            self._fail(now, str(error), is_away=isinstance(error.__cause__, OperationalError))
             return replace(known, failure=str(error))
         self._keep(key, answer)
         return answer
@@ -102,7 +105,7 @@ class Source:
                     {name: _aware(value) for name, value in row.items()} for row in found.named_results()
                 )
         except DatabaseError as error:
-            if "UNKNOWN_TABLE" in str(error):
+            if NO_SUCH_TABLE in str(error):
                 return Answer(read_at=datetime.now(UTC), is_missing=True)
             raise
         return Answer(rows, datetime.now(UTC))
@@ -114,10 +117,12 @@ class Source:
                 self._client = connect(self._connected_with, within_seconds=ANSWER_WITHIN_S)
             return self._client, self._connected_with
 
-    def _fail(self, now: float, failure: str) -> None:
+    def _fail(self, now: float, failure: str, *, is_away: bool) -> None:
+        """A refusal concerns one question; where nobody answers, nothing else is asked for a moment."""
         with self._lock:
-            self._failed = (now, failure)
             self._client = None
+            if is_away:
+                self._failed = (now, failure)
 
     def _keep(self, key: _Key, answer: Answer) -> None:
         with self._lock:

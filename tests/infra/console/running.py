@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class World:
-    """A database that experiments are written to as the jobs write them; each row is newer than the one before."""
+    """A database that experiments are written to as the jobs write them; later rows replace earlier ones."""
 
     client: Client
 
@@ -96,10 +96,10 @@ class World:
 
 
 @contextmanager
-def served(settings: Settings, **options: Any) -> Iterator[str]:
-    """The address of a console over these settings, for as long as the block runs."""
+def served(load: Callable[[], Settings], **options: Any) -> Iterator[str]:
+    """The address of a console over the settings that ``load`` reads, for as long as the block runs."""
     listening = listening_socket(0)
-    app = application(lambda: settings, definitions=lambda: DEFINITIONS, **options)
+    app = application(load, definitions=lambda: DEFINITIONS, **options)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

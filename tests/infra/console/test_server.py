@@ -1,4 +1,4 @@
-"""The pages over a real ClickHouse: complete, escaped, narrowed to their tenant, and honest when it is away."""
+"""The pages over a real ClickHouse: complete, escaped, of one tenant only, and honest when it is away."""
 
 from __future__ import annotations
 
