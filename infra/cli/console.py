@@ -10,7 +10,6 @@ from config.settings import load
 from infra.cli.output import note
 from infra.cli.refusals import refusals
 from infra.console import HOST
-from infra.console.server import listening_socket, serve
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +24,9 @@ def console(
     tenant: Annotated[str, typer.Option(help="Show only this tenant.")] = "",
 ) -> None:
     """Serve the console on this machine until stopped; `livelift up` starts one as a part of the stack."""
+    # Here, because every other command would wait for the web server's modules too.
+    from infra.console.server import listening_socket, serve
+
     settings = load()
     with refusals():
         listening = listening_socket(settings.console.port if port is None else port)

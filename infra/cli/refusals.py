@@ -9,7 +9,7 @@ from infra.broker import BrokerError
 from infra.cli.errors import CliError
 from infra.clickhouse import DatabaseError
 from infra.cluster import ClusterError
-from infra.console.server import ConsoleError
+from infra.console import ConsoleError
 from infra.definitions import DefinitionError
 from infra.registry import RegistryError
 from infra.scenario import ScenarioError

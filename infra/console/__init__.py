@@ -11,6 +11,10 @@ from config.settings import Settings
 HOST = "127.0.0.1"
 
 
+class ConsoleError(Exception):
+    """The console cannot start; one line that says why."""
+
+
 def console_url(settings: Settings) -> str:
     """Where the stack's console is."""
     return f"http://{HOST}:{settings.console.port}"

@@ -26,7 +26,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.settings import Settings
-from infra.console import HOST, figures
+from infra.console import HOST, ConsoleError, figures
 from infra.console.definitions import Definitions, DefinitionsReader
 from infra.console.pages import Answers, chosen_reading, experiment_page, readings_of_everyone, tenant_list
 from infra.console.queries import Query
@@ -57,10 +57,6 @@ HEADERS = {
 }
 
 Load = Callable[[], Settings]
-
-
-class ConsoleError(Exception):
-    """The console cannot start; one line that says why."""
 
 
 def application(

@@ -15,8 +15,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from config.settings import Settings
+from infra.console import ConsoleError
 from infra.console.queries import Query
-from infra.console.server import ConsoleError, application, listening_socket
+from infra.console.server import application, listening_socket
 from infra.console.source import Source
 from infra.console.state import State
 from infra.migrations import apply, revert
