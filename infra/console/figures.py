@@ -40,6 +40,11 @@ def whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def users(count: int) -> str:
+    """So many users."""
+    return "1 user" if count == 1 else f"{count:,} users"
+
+
 def number(value: float | None) -> str:
     """A value in a metric's unit with four digits."""
     if value is None:

@@ -55,6 +55,11 @@ class Table(NamedTuple):
     scale: Scale
     note: str = ""
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether any row has a mark, so that there is something to have a scale for."""
+        return any(row.reading.shown is not None for row in self.rows)
+
 
 class Point(NamedTuple):
     """The intervals as they were at a moment, as percent of the control's mean."""
@@ -80,6 +85,11 @@ class Chart(NamedTuple):
     points: tuple[Point, ...]
     marks: tuple[Mark, ...]
     note: str
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether any moment has an answer."""
+        return any(point.estimate is not None for point in self.points)
 
 
 class Choice(NamedTuple):
@@ -156,6 +166,11 @@ class ExperimentPage:
     def is_live(self) -> bool:
         """Whether the page refreshes itself."""
         return self.state.as_of is None
+
+    @property
+    def is_one_look(self) -> bool:
+        """Whether its intervals may be read once only."""
+        return is_one_look(self.state)
 
 
 # ------------------------------------------------------------------------------------------ the list
@@ -278,6 +293,11 @@ def chosen_reading(state: State, everyone: Sequence[Reading]) -> Reading | None:
     return next(iter(goals or asked), None)
 
 
+def is_one_look(state: State) -> bool:
+    """Whether these users are a question of their own, without an interval for any moment."""
+    return state.view.startswith("rolling") or state.policy != POLICIES[0]
+
+
 def readings_of_everyone(results: Answer, definition: Definition | None) -> list[Reading]:
     """Each metric and treatment, segments left out."""
     return _readings([row for row in results.rows if not row["segment"]], definition)
@@ -321,7 +341,7 @@ def _evidence(
         decisions=decided,
         stopped_since=fresh.explanation,
         missing_regions=fresh.missing if fresh.liveness is Liveness.PARTIAL else (),
-        is_one_look=state.view.startswith("rolling") or state.policy != POLICIES[0],
+        is_one_look=is_one_look(state),
         alpha=definition.alpha if definition else DEFAULT_ALPHA,
     )
 
@@ -654,4 +674,4 @@ def _empty_note(state: State, results: Answer) -> str:
         return "Nothing is kept of this moment: it is before the first result, or before history was kept."
     if (state.view, state.policy, state.config_version) != ("all", "first_seen", 0):
         return f"There are no results for {_VIEW_WORDS[state.view]} yet, or no user is among them now."
-    return "No user has been counted yet."
+    return ""  # the headline says it

@@ -386,7 +386,7 @@ def _against(state: State, evidence: Evidence) -> list[str]:
     found += [
         f"{_capital(figures.name(each.metric.metric_id))} could not be judged: {each.absolute}."
         for each in evidence.readings
-        if each.metric.is_guardrail and each.kind is Kind.UNDETERMINED
+        if each.metric.is_guardrail and each.kind is Kind.UNDETERMINED and state is not State.UNDETERMINED
     ]
     return found
 

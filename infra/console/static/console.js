@@ -5,7 +5,8 @@ const REFRESH_MS = 2000;
 const PATIENCE_MS = 15000;
 const HEIGHT = 320;
 
-const percent = (share) => (share === null ? "–" : (share > 0 ? "+" : "") + (100 * share).toFixed(2) + " %");
+const sign = (share) => (share > 0 ? "+" : share < 0 ? "−" : "");
+const percent = (share) => (share === null ? "–" : sign(share) + Math.abs(100 * share).toFixed(2) + " %");
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function points() {
@@ -50,9 +51,10 @@ function options(place) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
     scales: {
+      x: { range: (plot, first, last) => (first === last ? [first - 60, last + 60] : [first, last]) },
       y: { range: (plot, low, high) => scope(low, high) },
     },
-    axes: [{ ...axis, values: clock }, { ...axis, size: 62, values: (plot, ticks) => ticks.map((tick) => percent(tick).replace(/\.?0+ %/, " %")) }],
+    axes: [{ ...axis, values: clock }, { ...axis, size: 74, values: (plot, ticks) => ticks.map((tick) => percent(tick).replace(/\.?0+ %/, " %")) }],
     series: [
       { value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}", label: "UTC" },
       { ...edge, label: "always from", value },
