@@ -49,6 +49,13 @@ class Freshness:
         return shorter.get(self.liveness, self.words.partition(",")[0])
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What a reader must know of the numbers' age before anything else."""
+        if self.liveness is Liveness.PARTIAL:
+            return tuple(f"Region {each}: its users are counted only up to then." for each in self.missing)
+        return (self.explanation,) if self.explanation else ()
+
+    @property
     def is_well(self) -> bool:
         """Whether the numbers can be read as today's."""
         return self.liveness in (Liveness.LIVE, Liveness.QUIET)

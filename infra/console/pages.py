@@ -339,8 +339,7 @@ def _evidence(
         readings=readings,
         split=split,
         decisions=decided,
-        stopped_since=fresh.explanation,
-        missing_regions=fresh.missing if fresh.liveness is Liveness.PARTIAL else (),
+        cautions=fresh.cautions,
         is_one_look=is_one_look(state),
         alpha=definition.alpha if definition else DEFAULT_ALPHA,
     )

@@ -88,10 +88,8 @@ class Evidence:
     split: Split = Split.UNKNOWN
     decisions: Sequence[Decision] = ()
     """In force: of the newest config version, newest first."""
-    stopped_since: str = ""
-    """Why and since when the numbers are no longer updated; empty while they are."""
-    missing_regions: Sequence[str] = ()
-    """Each with since when it is missing."""
+    cautions: Sequence[str] = ()
+    """Since when numbers are not updated, or a region is missing; empty while all is as it should be."""
     is_one_look: bool = False
     """The view has no interval that may be read at any moment."""
     alpha: float = 0.05
@@ -366,12 +364,7 @@ def _trust(state: State, evidence: Evidence, goals: Sequence[Reading]) -> str:
 
 
 def _against(state: State, evidence: Evidence) -> list[str]:
-    found = []
-    if evidence.stopped_since:
-        found.append(evidence.stopped_since)
-    found += [
-        f"Region {region}: its users are counted only up to then." for region in evidence.missing_regions
-    ]
+    found = list(evidence.cautions)
     stopped = {(each.metric_id, each.treatment) for each in evidence.decisions if each.kind == "stop"}
     harmed = [
         each

@@ -43,6 +43,9 @@ def test_a_region_that_is_behind_is_missing_since_then() -> None:
     found = freshness(NOW, NOW, READ, coverage(eu=2, us=7200))
     assert of(found) == (Liveness.PARTIAL, "2 s old, without us")
     assert found.missing == ("us is missing since 26 Nov 2026 10:00:00 UTC",)
+    assert found.cautions == (
+        "Region us is missing since 26 Nov 2026 10:00:00 UTC: its users are counted only up to then.",
+    )
     assert (found.behind, found.regions) == (("us",), ("eu", "us"))
 
 
