@@ -14,7 +14,7 @@ JARS := .livelift/stamps/jars
 FUNCTION := udfs/attribution/target/livelift-attribution.jar
 FUNCTION_SOURCES := udfs/attribution/pom.xml $(shell find udfs/attribution/src schemas/avro -type f)
 
-.PHONY: help demo test check up down setup prerequisites artifacts lock calibration bench nightly format clean
+.PHONY: help demo test check up down setup prerequisites browser artifacts lock calibration bench nightly format clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ help: ## List the targets.
 demo: setup ## Run the whole pipeline for a minute, show the statistics move, verify every slot; leave nothing running.
 	@.venv/bin/livelift demo
 
-test: setup ## Run all tests: pure ones, Java ones, and those against the running stack.
+test: browser setup ## Run all tests: pure ones, Java ones, and those against the running stack.
 	@$(MAVEN) -f udfs/attribution/pom.xml test
 	@$(PYTEST) -m calibration
 	@$(PYTEST)
@@ -65,6 +65,9 @@ clean: down ## Delete everything that was built, downloaded or run here.
 
 prerequisites:
 	@infra/prerequisites.sh
+
+browser:
+	@infra/prerequisites.sh browser
 
 artifacts: $(VENV) $(JARS) $(FUNCTION)
 

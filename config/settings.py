@@ -124,6 +124,15 @@ class Webhook:
 
 
 @dataclass(frozen=True)
+class Console:
+    """The web page; it listens on the loopback interface only."""
+
+    port: int = at_least(1, 18080, maximum=65535)
+    tenant: str = ""
+    """The only tenant it shows; empty is every one."""
+
+
+@dataclass(frozen=True)
 class Local:
     """What only the one-machine stack needs: ports that no URL names, and memory."""
 
@@ -152,6 +161,7 @@ class Settings:
     attribution: Attribution = field(default_factory=Attribution)
     scorecard: Scorecard = field(default_factory=Scorecard)
     webhook: Webhook = field(default_factory=Webhook)
+    console: Console = field(default_factory=Console)
     local: Local | None = None
     """Present only where ``livelift up`` may start the parts on this machine."""
     region: str = "local"

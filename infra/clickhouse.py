@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 ANSWER_WITHIN_SECONDS = 60
 
 # Errors reach the user as one line of ours; without a handler Python would print the client's as well.
-logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+for name in ("clickhouse_connect", "urllib3"):
+    logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 class DatabaseError(Exception):
     """ClickHouse did not answer or refused; one line for people."""
 
 
-def connect(settings: Settings) -> Client:
-    """A client of the configured database, as the configured user.
+def connect(settings: Settings, *, within_seconds: int = ANSWER_WITHIN_SECONDS) -> Client:
+    """A client of the configured database, as the configured user, that waits so long for an answer.
 
     Raises:
         DatabaseError: Nobody answers at the configured address, or the user is refused.
@@ -37,7 +38,7 @@ def connect(settings: Settings) -> Client:
             username=settings.clickhouse.user,
             password=settings.clickhouse.password,
             database=settings.clickhouse.database,
-            send_receive_timeout=ANSWER_WITHIN_SECONDS,
+            send_receive_timeout=within_seconds,
             # Without sessions, requests of one client may run side by side and behind a load balancer.
             autogenerate_session_id=False,
         )

@@ -29,6 +29,7 @@ from infra.cli.results_table import lift_and_interval, results_table
 from infra.cli.simulate import print_counts
 from infra.cli.stack import bring_up
 from infra.cli.verify import report
+from infra.console import screenshot
 from infra.definitions import Limits
 from infra.demo import Frame, Outcome
 from infra.freshness import TENANT as PROBE_TENANT
@@ -84,6 +85,7 @@ def demo(
         with spinner("waiting until everything is in the views") as show:
             wait(settings, WAIT_S, show)
             outcome.decided.wait(demonstration.STOPPED_WITHIN_S if must_stop else 0.0)
+        note(screenshot.kept(settings, next(scenario.experiments).draft.key, RUN_DIR / "console.png"))
         _summary(settings, scenario, outcome)
         _stops(outcome, must_stop=must_stop)
         _checks(settings)

@@ -22,6 +22,7 @@ COMMANDS = (
     "notify",
     "export",
     "sql",
+    "console",
     "verify",
     "reconcile",
     "upgrade",

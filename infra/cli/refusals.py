@@ -10,6 +10,7 @@ from infra.cli.errors import CliError
 from infra.clickhouse import DatabaseError
 from infra.cluster import ClusterError
 from infra.cohorts import SliceError
+from infra.console import ConsoleError
 from infra.definitions import DefinitionError
 from infra.export import ExportError
 from infra.registry import RegistryError
@@ -20,6 +21,7 @@ from infra.waiting import NotThereError
 REFUSALS = (
     BrokerError,
     ClusterError,
+    ConsoleError,
     DatabaseError,
     DefinitionError,
     ExportError,

@@ -16,6 +16,7 @@ from config.settings import Settings, load
 from infra.cli.errors import CliError
 from infra.cli.output import Column, Format, note, print_json, print_table, stderr, stdout
 from infra.cli.refusals import refusals
+from infra.console import console_url
 from infra.local import jobs, stack, status
 from infra.local.members import StackError
 from infra.local.record import Entry, Record, State
@@ -64,7 +65,10 @@ def bring_up(settings: Settings) -> None:
             f"all is up but {name}, which cannot go on from its state ({why}): livelift rebuild --all counts "
             "anew from the log, and what is counted stays readable until then"
         )
-    note(f"up after {time.monotonic() - began:.0f} s; Flink's page is {settings.flink.rest_url}")
+    note(
+        f"up after {time.monotonic() - began:.0f} s; the console is at "
+        f"{console_url(settings)}, Flink's page at {settings.flink.rest_url}"
+    )
 
 
 def down(

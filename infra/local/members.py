@@ -5,6 +5,7 @@ from __future__ import annotations
 from config.settings import Local, Settings
 from infra.local.broker import Broker
 from infra.local.clickhouse import ClickHouse
+from infra.local.console import Console
 from infra.local.flink import JobManager, TaskManager
 from infra.local.heartbeat import Heartbeat
 from infra.local.notify import Notify
@@ -20,6 +21,7 @@ MEMBERS: tuple[type[Member], ...] = (
     ClickHouse,
     Contracts,
     Migrations,
+    Console,
     Heartbeat,
     Notify,
     Jobs,

@@ -1,0 +1,368 @@
+"""What one row of ``results`` says about a metric: a pure function of the row and the metric's definition.
+
+Everything is told as a share of the control's mean, the scale people compare metrics on. The always-valid
+interval decides; the one-look interval is only shown. Where there is no answer the reading says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from infra.console import figures
+from infra.console.figures import Interval
+from udfs.stats import Reason
+
+Row = Mapping[str, Any]
+
+
+class Kind(StrEnum):
+    """What a reader may conclude now."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    CHANGED = "changed"
+    """Surely different, and nobody said which direction is good."""
+    OPEN = "open"
+    HOLDS = "holds"
+    """A guardrail that is surely inside its margin."""
+    HARMED = "harmed"
+    """A guardrail that is surely beyond its margin."""
+    WATCHING = "watching"
+    ONE_LOOK = "one_look"
+    """A question asked once: there is no interval that may be read at any moment."""
+    UNDETERMINED = "undetermined"
+
+
+class Colour(StrEnum):
+    """Direction for the user; words say the same."""
+
+    GOOD = "good"
+    BAD = "bad"
+    OPEN = "open"
+
+
+CHANCE_IS_COMMON = 0.2
+"""From here on a p-value says no more than that."""
+
+COLOURS = {
+    Kind.BETTER: Colour.GOOD,
+    Kind.HOLDS: Colour.GOOD,
+    Kind.WORSE: Colour.BAD,
+    Kind.HARMED: Colour.BAD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a definition says about a metric; ``direction`` is empty where no definition is known."""
+
+    metric_id: str
+    kind: str = ""
+    role: str = ""
+    direction: Literal["increase", "decrease", ""] = ""
+    margin: float | None = None
+    margin_abs: float | None = None
+    cap: float | None = None
+    window_days: float | None = None
+    stop: bool = False
+
+    @property
+    def is_guardrail(self) -> bool:
+        """Whether it is watched for harm."""
+        return self.role == "guardrail"
+
+    @property
+    def description(self) -> str:
+        """How it is counted, in a line."""
+        parts = [
+            self.kind,
+            f"capped at {figures.number(self.cap)}" if self.cap else "",
+            f"{self.window_days:g}-day window" if self.window_days else "",
+            "lower is better" if self.direction == "decrease" else "",
+            f"margin {figures.percent(self.margin)}" if self.margin else "",
+            f"margin {figures.number(self.margin_abs)}" if self.margin_abs else "",
+            "stops the experiment" if self.stop else "",
+        ]
+        return " · ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One metric and treatment, ready to be shown and to be put in a sentence."""
+
+    metric: Metric
+    treatment: str
+    control: str
+    segment: str
+    kind: Kind
+    chip: str
+    """The reading in a word or two."""
+    detail: str
+    """What limits or explains it; may be empty."""
+    n_control: int
+    n_treatment: int
+    mean_control: str
+    mean_treatment: str
+    estimate: float | None
+    always: Interval | None
+    """May be read at any moment."""
+    once: Interval | None
+    """For one look at a planned end."""
+    absolute: str
+    """The interval in the metric's unit, where there is none as a share."""
+    margin: float | None
+    """Where harm begins, signed, as a share of the control's mean."""
+    p: float | None
+    """Always valid, adjusted for the other goals where it is a goal."""
+    is_adjusted: bool
+    chance_to_win: float | None
+    variance_reduction: float | None
+    days_left: float | None
+    is_accruing: bool
+    crossed_at: Any
+
+    @property
+    def colour(self) -> Colour:
+        """How it is drawn."""
+        return COLOURS.get(self.kind, Colour.OPEN)
+
+    @property
+    def shown(self) -> Interval | None:
+        """The interval that is told in words: the main mark, or the only one there is."""
+        return self.always or self.once
+
+    @property
+    def words(self) -> str:
+        """The interval, or what stands in its place."""
+        return figures.span(self.shown) if self.shown else self.absolute
+
+    @property
+    def evidence(self) -> str:
+        """What the p-value means; empty where there is none, or where the question is another one."""
+        if self.p is None or self.metric.is_guardrail:
+            return ""
+        if self.p >= CHANCE_IS_COMMON:
+            return "by chance alone in many experiments"
+        return f"by chance alone in {figures.one_in(self.p)}"
+
+
+def read(row: Row, metric: Metric, *, alpha: float = 0.05) -> Reading:
+    """What a row of ``results`` says."""
+    baseline = _baseline(row)
+    always = _share(figures.interval(dict(row), "seq_ci"), baseline)
+    once = _share(_once(row), baseline)
+    margin = _margin(metric, row)
+    kind = _kind(row, metric, always, once, margin, alpha)
+    is_adjusted = row.get("p_adjusted") is not None
+    return Reading(
+        metric=metric,
+        treatment=row["treatment_variant"],
+        control=row["control_variant"],
+        segment=row["segment"],
+        kind=kind,
+        chip=_chip(kind),
+        detail=_detail(kind, row, metric, always),
+        n_control=row["n_control"],
+        n_treatment=row["n_treatment"],
+        mean_control=_mean(row["mean_control"], metric),
+        mean_treatment=_mean(row["mean_treatment"], metric),
+        estimate=_estimate(row, baseline),
+        always=always,
+        once=once,
+        absolute=_absolute(row, kind),
+        margin=margin,
+        p=row["p_adjusted"] if is_adjusted else row["seq_p_value"],
+        is_adjusted=is_adjusted,
+        chance_to_win=row["chance_to_win"],
+        variance_reduction=row["variance_reduction"],
+        days_left=row["days_left"],
+        is_accruing=row["seq_basis"] == "accruing",
+        crossed_at=row["crossed_at"],
+    )
+
+
+def why_absent(row: Row) -> str:
+    """Why there is no answer, as a person would say it; empty for a row that has one."""
+    reason = row["reason"]
+    if reason == Reason.TOO_FEW_UNITS:
+        return (
+            f"too few users to say ({row['n_control']:,} in {row['control_variant']}, "
+            f"{row['n_treatment']:,} in {row['treatment_variant']})"
+        )
+    return REASONS.get(reason, figures.name(reason)) if reason else ""
+
+
+REASONS: Mapping[str, str] = {
+    Reason.IMPOSSIBLE_SUMS: "the sums are being corrected at this moment",
+    Reason.TOO_FEW_UNITS: "too few users to say",
+    Reason.ZERO_DENOMINATOR: "an arm has nothing to divide by yet",
+    Reason.ZERO_VARIANCE: "every user has the same value so far",
+    Reason.BASELINE_NEAR_ZERO: "the control's mean cannot be told from 0, so there is no percentage",
+    Reason.ONE_ARM_CONSTANT: "every user of one arm has the same value so far",
+    Reason.ALL_OR_NONE_CONVERTED: "in one arm nobody, or everybody, has converted so far",
+    Reason.VERSION_LEFT_OUT: "a version with fewer than two users in an arm is not counted in yet",
+    Reason.ONE_LOOK_ONLY: "for one look at a planned end",
+    Reason.METRIC_CHANGED: "the metric means different things in different versions",
+    Reason.CROSSED_UNBALANCED: "users who saw both variants are not spread evenly",
+    Reason.LEAK: "users were found in a variant that should receive nobody",
+    Reason.NO_UNITS: "no user yet",
+    Reason.NO_ALLOCATION: "fewer than two variants are meant to receive users",
+    Reason.NO_ARRIVALS: "no new users arrive",
+    "never_matures": "the metric has no window, so its users are never all done",
+}
+"""Every reason the statistics know, in words."""
+
+
+def _baseline(row: Row) -> float | None:
+    """What differences are shares of; none where there is no percentage to speak of."""
+    mean = row["mean_control"]
+    return None if not mean or row["reason"] == Reason.BASELINE_NEAR_ZERO else abs(float(mean))
+
+
+def _once(row: Row) -> Interval | None:
+    """The one-look interval of the estimate that the always-valid one is of: adjusted where that is."""
+    columns = dict(row)
+    is_adjusted = row["cuped_abs_diff"] is not None and row["seq_ci_lower"] is not None
+    return figures.interval(columns, "cuped_ci" if is_adjusted else "abs_ci")
+
+
+def _estimate(row: Row, baseline: float | None) -> float | None:
+    is_adjusted = row["cuped_abs_diff"] is not None and row["seq_ci_lower"] is not None
+    found = row["cuped_abs_diff"] if is_adjusted else row["abs_diff"]
+    return None if found is None or baseline is None else float(found) / baseline
+
+
+def _share(found: Interval | None, baseline: float | None) -> Interval | None:
+    return None if found is None or baseline is None else found.scaled(1 / baseline)
+
+
+def _margin(metric: Metric, row: Row) -> float | None:
+    """Where harm begins as a signed share; 0 for a guardrail without a margin."""
+    if not metric.is_guardrail or not metric.direction:
+        return None
+    baseline = _baseline(row)
+    allowed = metric.margin or 0.0
+    if metric.margin_abs is not None:
+        if baseline is None:
+            return None
+        allowed = metric.margin_abs / baseline
+    return -allowed if metric.direction == "increase" else allowed
+
+
+def _kind(
+    row: Row,
+    metric: Metric,
+    always: Interval | None,
+    once: Interval | None,
+    margin: float | None,
+    alpha: float,
+) -> Kind:
+    if row["status"] != "ok" or (always is None and once is None and row["abs_ci_lower"] is None):
+        return Kind.UNDETERMINED
+    found = always or figures.interval(dict(row), "seq_ci")
+    if found is None:
+        return Kind.ONE_LOOK
+    if metric.is_guardrail and margin is not None and always is not None:
+        return _guarded(always, metric, margin)
+    if not found.excludes(0.0) or not _is_conclusive(row, alpha):
+        return Kind.OPEN
+    if not metric.direction:
+        return Kind.CHANGED
+    is_good = (found.lower > 0) == (metric.direction == "increase")
+    return Kind.BETTER if is_good else Kind.WORSE
+
+
+def _guarded(always: Interval, metric: Metric, margin: float) -> Kind:
+    """Both bounds against the margin, seen from the good side."""
+    good = 1 if metric.direction == "increase" else -1
+    seen = always.scaled(good)
+    if seen.upper < good * margin:
+        return Kind.HARMED
+    if seen.lower > good * margin:
+        return Kind.HOLDS
+    return Kind.WATCHING
+
+
+def _is_conclusive(row: Row, alpha: float) -> bool:
+    """A goal stands among the other goals; any other metric stands alone."""
+    adjusted = row["p_adjusted"]
+    return adjusted is None or adjusted < alpha
+
+
+def _chip(kind: Kind) -> str:
+    words = {
+        Kind.BETTER: "better",
+        Kind.WORSE: "worse",
+        Kind.CHANGED: "different",
+        Kind.OPEN: "not yet clear",
+        Kind.HOLDS: "holds",
+        Kind.HARMED: "harmed",
+        Kind.WATCHING: "watching",
+        Kind.ONE_LOOK: "one look",
+        Kind.UNDETERMINED: "undetermined",
+    }
+    return words[kind]
+
+
+def _detail(kind: Kind, row: Row, metric: Metric, always: Interval | None) -> str:
+    if kind is Kind.UNDETERMINED:
+        return _wait(row)
+    if kind is Kind.HOLDS:
+        return f"cannot be {_margin_words(metric)} worse" if _margin_words(metric) else "cannot be worse"
+    if kind is Kind.HARMED:
+        return (
+            f"more than {_margin_words(metric)} worse" if _margin_words(metric) else "worse than the control"
+        )
+    if kind is Kind.WATCHING:
+        good = 1 if metric.direction == "increase" else -1
+        is_worse = always is not None and always.scaled(good).upper < 0
+        return "worse, but maybe inside the margin" if is_worse else "no harm shown, none excluded"
+    if kind is Kind.OPEN and always is not None and always.excludes(0.0):
+        return "clear alone, not yet among all goals"
+    if kind is Kind.OPEN and row["crossed_at"] is not None:
+        return f"was clear at {figures.moment(row['crossed_at'])}, is no longer"
+    if kind is Kind.OPEN:
+        return _wait(row)
+    if kind is Kind.ONE_LOOK:
+        return (
+            REASONS[Reason.ONE_LOOK_ONLY] if row["reason"] in ("", Reason.ONE_LOOK_ONLY) else why_absent(row)
+        )
+    found = row["abs_diff"] if row["cuped_abs_diff"] is None else row["cuped_abs_diff"]
+    side = "higher" if found > 0 else "lower"
+    return f"{side}; {why_absent(row)}" if why_absent(row) else f"{side}, at any look"
+
+
+def _wait(row: Row) -> str:
+    left = row["days_left"]
+    return "" if left is None or left <= 0 else f"{figures.days(left)} to the planned users"
+
+
+def _margin_words(metric: Metric) -> str:
+    if metric.margin:
+        return figures.percent(metric.margin)
+    return figures.number(metric.margin_abs) if metric.margin_abs else ""
+
+
+def _mean(value: float | None, metric: Metric) -> str:
+    if value is None:
+        return figures.NOTHING
+    return figures.percent(value, 2) if metric.kind == "proportion" else figures.number(value)
+
+
+def _absolute(row: Row, kind: Kind) -> str:
+    """In the place of an interval that is no share."""
+    columns = dict(row)
+    found = figures.interval(columns, "seq_ci") or figures.interval(columns, "abs_ci")
+    if kind is Kind.UNDETERMINED:
+        small = figures.interval(columns, "small_ci")
+        words = why_absent(row)
+        if small is None:
+            return words
+        return f"{words}; at one look {figures.span(small).replace('%', 'points')}"
+    if found is None:
+        return why_absent(row)
+    ends = f"{figures.number(found.lower)} … {figures.number(found.upper)} in the metric's unit"
+    return f"{ends}: {why_absent(row)}" if why_absent(row) else ends
