@@ -5,6 +5,7 @@ from __future__ import annotations
 from config.settings import Local, Settings
 from infra.local.broker import Broker
 from infra.local.clickhouse import ClickHouse
+from infra.local.exporter import Exporter
 from infra.local.flink import JobManager, TaskManager
 from infra.local.heartbeat import Heartbeat
 from infra.local.part import Member
@@ -20,6 +21,7 @@ MEMBERS: tuple[type[Member], ...] = (
     Contracts,
     Migrations,
     Heartbeat,
+    Exporter,
     Jobs,
 )
 """In the order in which they start; they stop in reverse."""
