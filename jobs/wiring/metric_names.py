@@ -302,6 +302,22 @@ EXPORTER = (
         "One reason grows: livelift rejected list --reason REASON.",
     ),
     Metric(
+        "livelift_coverage_lag_seconds",
+        "gauge",
+        "s",
+        ("region",),
+        "How far a region's watermark is behind the clock: everything appended before it is counted.",
+        "One region alone: its mirror or its jobs are away; results say since when it is missing.",
+    ),
+    Metric(
+        "livelift_last_decision_age_seconds",
+        "gauge",
+        "s",
+        ("kind",),
+        "Since the newest decision of a kind (stop, invalid, ship).",
+        "Nothing by itself; a new stop concerns the experiment's owner, a new invalid its assignment.",
+    ),
+    Metric(
         "livelift_table_rows",
         "gauge",
         "rows",

@@ -34,6 +34,7 @@ class Backlog:
             self._points.popleft()
         for (began_s, before), (ended_s, after) in pairwise(self._points):
             if after > counted:
-                share = max(0, counted + 1 - before) / (after - before)
+                # Counts step back for seconds after a crash: then the oldest moment that is known.
+                share = (counted + 1 - before) / (after - before) if counted >= before else 0
                 return max(0.0, now_s - (began_s + share * (ended_s - began_s)))
         return 0.0

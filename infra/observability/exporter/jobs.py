@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from config.settings import Settings
 from infra.broker import Broker
 from infra.cluster import Cluster
-from infra.lanes import Activation, must_run, running_lanes
+from infra.lanes import Activation, must_run
 from infra.observability.exporter.sample import Sample
 from infra.submission import SCORECARD
 from jobs.wiring.kafka import COUNTS_TOPIC, HEARTBEAT_TOPIC, SCORECARD_GROUP, SLOTS_TOPIC
@@ -36,22 +36,23 @@ class Jobs:
             is_running = name in jobs and jobs[name].state == "RUNNING"
             yield Sample("livelift_job_running", (name,), is_running)
         for name, job in jobs.items():
+            if job.state == "INITIALIZING":  # nobody knows anything of it yet
+                continue
             newest_ms = self._cluster.checkpoints(job).newest_at_ms
             if newest_ms is not None:
                 yield Sample("livelift_checkpoint_age_seconds", (name,), time.time() - newest_ms / 1000)
 
-    def lags(self) -> Iterator[Sample]:
-        """How many records of its topics no complete checkpoint of a running job has yet.
+    def lags(self, activations: Sequence[Activation] | None) -> Iterator[Sample]:
+        """How many records of its topics no complete checkpoint of a job that must run has yet.
 
         Raises:
-            ClusterError, BrokerError: Flink or Kafka does not answer.
+            BrokerError: Kafka does not answer.
         """
         tenants = self._broker.tenant_topics()
-        for lane in running_lanes(self._cluster):
+        for lane in must_run(activations) if activations is not None else ():
             mine = [topic.topic for topic in tenants if lane.tenant_id in ("", topic.tenant_id)]
             yield self._lag(lane.name, [*mine, HEARTBEAT_TOPIC])
-        if SCORECARD.name in self._cluster.jobs():
-            yield self._lag(SCORECARD_GROUP, [SLOTS_TOPIC, COUNTS_TOPIC])
+        yield self._lag(SCORECARD_GROUP, [SLOTS_TOPIC, COUNTS_TOPIC])
 
     def _lag(self, group: str, topics: Sequence[str]) -> Sample:
         begins, ends = self._broker.begin_offsets(topics), self._broker.end_offsets(topics)

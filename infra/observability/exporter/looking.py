@@ -37,7 +37,7 @@ class Looking:
         }
         delays = Delays(settings)
         # Of several parts: which of them is away was told already.
-        self._between: tuple[Look, ...] = (delays.look, jobs.lags)
+        self._between: tuple[Look, ...] = (delays.look, lambda: jobs.lags(tables.activations))
 
     def look(self) -> list[Sample]:
         """All samples of this moment; a part that hangs holds it up until its client gives up."""

@@ -55,6 +55,18 @@ WHERE minute >= now() - INTERVAL 10 MINUTE
 GROUP BY tenant_id
 """
 
+LATER_VIEWS = {
+    "livelift_coverage_lag_seconds": ("coverage", "SELECT region, lag_s FROM coverage"),
+    "livelift_last_decision_age_seconds": (
+        "decisions",
+        "SELECT kind, (toUnixTimestamp64Milli(now64(3)) - max(toUnixTimestamp64Milli(decided_at))) / 1000 "
+        "FROM decisions GROUP BY kind",
+    ),
+}
+"""Of views that a database may not have yet: then there are no series."""
+
+VIEWS = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'"
+
 SIZES = """
 SELECT name, total_rows, total_bytes FROM system.tables
 WHERE database = currentDatabase() AND endsWith(name, '_rows')
@@ -81,6 +93,7 @@ class Tables:
             yield from self._tenants("livelift_results_behind_seconds", BEHIND)
             yield from self._tenants("livelift_ledger_residue_records", RESIDUES)
             yield from self._recent()
+            yield from self._later()
             for table, rows, size in self._client.query(SIZES).result_rows:
                 yield Sample("livelift_table_rows", (table,), rows)
                 yield Sample("livelift_table_bytes", (table,), size)
@@ -93,6 +106,12 @@ class Tables:
         """Values of which the greatest is the one that matters."""
         values = {str(tenant_id): float(value) for tenant_id, value in self._client.query(query).result_rows}
         return by_tenant(name, values, max)
+
+    def _later(self) -> Iterator[Sample]:
+        views = {name for (name,) in self._client.query(VIEWS).result_rows}
+        for name, (view, query) in LATER_VIEWS.items():
+            for label, value in self._client.query(query).result_rows if view in views else ():
+                yield Sample(name, (label,), value)
 
     def _recent(self) -> Iterator[Sample]:
         fates = dict.fromkeys(FATES, 0)
