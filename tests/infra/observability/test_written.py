@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from config.settings import ROOT
+from infra.observability.exporter.tables import FEWEST
 from infra.observability.panels import COLUMNS, DASHBOARDS, HEIGHT, WIDTH, Dashboard, as_grafana
 from infra.observability.written import DASHBOARDS_DIR, files, metrics_page
-from jobs.wiring.metric_names import CATALOGUE, FLINK, flink_filter
+from jobs.wiring.metric_names import CATALOGUE, FLINK, MOST_TENANTS, flink_filter
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
-def test_what_is_kept_is_what_would_be_made(path: object) -> None:
-    written = {kept: content for kept, content in files().items() if kept == path}
-    for kept, content in written.items():
-        assert kept.read_text(encoding="utf-8") == content, "make it anew: python -m infra.observability"
+def test_what_is_kept_is_what_would_be_made(path: Path) -> None:
+    made = files()[path]
+    assert path.read_text(encoding="utf-8") == made, "make it anew: python -m infra.observability"
 
 
 def test_there_is_no_dashboard_that_nobody_makes() -> None:
@@ -44,6 +46,13 @@ def test_a_panel_with_a_limit_has_a_line_there() -> None:
 def test_the_page_has_every_metric_once() -> None:
     lines = metrics_page().splitlines()
     assert {sum(f"| `{name}` |" in line for line in lines) for name in CATALOGUE} == {1}
+
+
+def test_the_java_function_and_the_exporter_agree_on_how_many_tenants_and_records_are_enough() -> None:
+    java = ROOT / "udfs/attribution/src/main/java/io/livelift/attribution/flink/RejectedShares.java"
+    text = java.read_text(encoding="utf-8")
+    assert f"MOST_TENANTS = {MOST_TENANTS};" in text
+    assert f"FEWEST = {FEWEST};" in text
 
 
 def test_flinks_reporter_hands_out_what_the_catalogue_has_of_it() -> None:
