@@ -16,13 +16,15 @@ class Backlog:
     line between them is k long.
     """
 
-    def __init__(self, counted: int, since_s: float) -> None:
+    def __init__(self, counted: int, now_s: float, waiting_since_s: float | None = None) -> None:
         """
         Args:
             counted: So many records were counted when this began to look.
-            since_s: When the first came that was not; then, if all were.
+            now_s: When that was.
+            waiting_since_s: When the first came that was not; None if all were.
         """
-        self._points: deque[tuple[float, int]] = deque([(since_s, counted)], MOST_POINTS)
+        first = (now_s, counted) if waiting_since_s is None else (waiting_since_s, counted + 1)
+        self._points: deque[tuple[float, int]] = deque([first], MOST_POINTS)
 
     def grown(self, at_s: float, length: int) -> None:
         """The topic is this long now."""

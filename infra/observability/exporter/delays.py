@@ -56,9 +56,8 @@ class Delays:
         for topic in topics:
             counted, newest_ms = received.get(topic.topic, (0, self._since_s * 1000 - 1))
             if topic.topic not in self._backlogs:
-                self._backlogs[topic.topic] = Backlog(
-                    counted, self._first_after(topic.topic, newest_ms, at_s)
-                )
+                waiting_since_s = self._first_after(topic.topic, newest_ms)
+                self._backlogs[topic.topic] = Backlog(counted, at_s, waiting_since_s)
             backlog = self._backlogs[topic.topic]
             backlog.grown(at_s, lengths[topic.topic] - self._bases[topic.topic])
             delay_s = backlog.delay_s(at_s, counted)
@@ -85,10 +84,10 @@ class Delays:
         for place, end in ends.items():
             self._bases[place.topic] += first[place].offset if place in first else end
 
-    def _first_after(self, topic: str, newest_ms: int, now_s: float) -> float:
-        """When the first record came that is newer; now, if there is none."""
+    def _first_after(self, topic: str, newest_ms: int) -> float | None:
+        """When the first record came that is newer; None, if there is none."""
         (first,) = self._broker.first_at([topic], [newest_ms + 1])
-        return min([now_s, *(found.time_ms / 1000 for found in first.values())])
+        return min((found.time_ms / 1000 for found in first.values()), default=None)
 
     def _lengths(self, topics: Sequence[str]) -> Counter[str]:
         lengths = Counter[str]()

@@ -42,9 +42,12 @@ def test_one_record_after_an_hour_of_silence_is_as_old_as_the_look_that_found_it
 
 
 def test_what_waited_when_the_first_look_was_taken_counts_from_the_first_record() -> None:
-    backlog = Backlog(40, 10.0)
-    backlog.grown(100, 1040)
-    assert backlog.delay_s(100, 40) == pytest.approx(90.0, abs=0.1)
+    backlog = Backlog(40, 100.0, waiting_since_s=10.0)
+    backlog.grown(100, 41)
+    assert backlog.delay_s(100, 40) == 90.0
+    backlog.grown(105, 41)
+    assert backlog.delay_s(105, 40) == 95.0
+    assert backlog.delay_s(105, 41) == 0.0
 
 
 def test_counts_that_step_back_are_behind_since_the_oldest_moment_known() -> None:
