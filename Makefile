@@ -11,6 +11,7 @@ MAVEN := mvn --batch-mode --quiet
 
 VENV := .venv/.stamp
 JARS := .livelift/stamps/jars
+PROMTOOL := .venv/bin/promtool
 FUNCTION := udfs/attribution/target/livelift-attribution.jar
 FUNCTION_SOURCES := udfs/attribution/pom.xml $(shell find udfs/attribution/src schemas/avro -type f)
 
@@ -22,7 +23,7 @@ help: ## List the targets.
 demo: setup ## Run the whole pipeline for a minute, show the statistics move, verify every slot; leave nothing running.
 	@.venv/bin/livelift demo
 
-test: browser setup ## Run all tests: pure ones, Java ones, and those against the running stack.
+test: browser setup $(PROMTOOL) ## Run all tests: pure ones, Java ones, and those against the running stack.
 	@$(MAVEN) -f udfs/attribution/pom.xml test
 	@$(PYTEST) -m calibration
 	@$(PYTEST)
@@ -82,6 +83,10 @@ $(VENV): requirements.lock pyproject.toml
 		|| .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@.venv/bin/uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
+
+# Checks the rules of infra/observability; only the tests need it.
+$(PROMTOOL): | $(VENV)
+	@infra/promtool.sh $@
 
 $(JARS): infra/local/pom.xml
 	@echo "jars: .livelift/jars"

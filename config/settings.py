@@ -133,11 +133,23 @@ class Console:
 
 
 @dataclass(frozen=True)
+class Exporter:
+    """What tells Prometheus how fresh and how complete results are."""
+
+    url: str = "http://127.0.0.1:18093"
+    """Where it listens; its path is ``/metrics``."""
+    interval_ms: int = at_least(500, 5000)
+    """Between two looks at Kafka, Flink and ClickHouse."""
+
+
+@dataclass(frozen=True)
 class Local:
     """What only the one-machine stack needs: ports that no URL names, and memory."""
 
     kafka_controller_port: int = at_least(1, 19093)
     flink_rpc_port: int = at_least(1, 18083)
+    jobmanager_metrics_port: int = at_least(1, 18091)
+    taskmanager_metrics_port: int = at_least(1, 18092)
     kafka_heap_mb: int = at_least(128, 768)
     registry_heap_mb: int = at_least(64, 256)
     jobmanager_process_mb: int = at_least(800, 1024)
@@ -162,6 +174,7 @@ class Settings:
     scorecard: Scorecard = field(default_factory=Scorecard)
     webhook: Webhook = field(default_factory=Webhook)
     console: Console = field(default_factory=Console)
+    exporter: Exporter = field(default_factory=Exporter)
     local: Local | None = None
     """Present only where ``livelift up`` may start the parts on this machine."""
     region: str = "local"

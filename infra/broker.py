@@ -142,6 +142,10 @@ class Broker:
 
     def committed_offsets(self, group: str, topics: Sequence[str]) -> dict[Place, int]:
         """What a consumer group has committed; a partition it never committed is absent."""
+        # Asked before any group has committed anything, the library does not answer but crashes.
+        groups = self._answer(self._admin.list_consumer_groups()).valid
+        if group not in {each.group_id for each in groups}:
+            return {}
         places = [TopicPartition(place.topic, place.partition) for place in self._places(topics)]
         request = ConsumerGroupTopicPartitions(group, places)
         (future,) = self._admin.list_consumer_group_offsets([request]).values()

@@ -98,6 +98,7 @@ def show_status(output: FormatOption = Format.TABLE) -> None:
     else:
         _print_parts(report)
         _print_jobs(report)
+        stdout().print(f"\nmetrics: {'  '.join(report.metrics)}", soft_wrap=True)
     if report.down:
         raise CliError(f"down: {', '.join(report.down)}")
 

@@ -9,7 +9,7 @@ from infra.local.processes import free_ports
 
 def free_environment(run_dir: Path) -> dict[str, str]:
     """Settings, as environment variables, that collide with no other stack on this machine."""
-    broker, controller, registry, rest, rpc, clickhouse, console = free_ports(7)
+    broker, controller, registry, rest, rpc, clickhouse, console, *metrics = free_ports(10)
     return {
         "LIVELIFT_RUN_DIR": str(run_dir),
         "LIVELIFT_KAFKA_BOOTSTRAP": f"127.0.0.1:{broker}",
@@ -19,4 +19,7 @@ def free_environment(run_dir: Path) -> dict[str, str]:
         "LIVELIFT_LOCAL_FLINK_RPC_PORT": str(rpc),
         "LIVELIFT_CLICKHOUSE_URL": f"http://127.0.0.1:{clickhouse}",
         "LIVELIFT_CONSOLE_PORT": str(console),
+        "LIVELIFT_LOCAL_JOBMANAGER_METRICS_PORT": str(metrics[0]),
+        "LIVELIFT_LOCAL_TASKMANAGER_METRICS_PORT": str(metrics[1]),
+        "LIVELIFT_EXPORTER_URL": f"http://127.0.0.1:{metrics[2]}",
     }

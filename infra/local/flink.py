@@ -21,6 +21,7 @@ import yaml
 from config.settings import Local, Settings, port_of
 from infra.local import java
 from infra.local.part import Part, Port, get
+from jobs.wiring.metric_names import flink_filter
 
 METASPACE_MB = 320
 JVM_OVERHEAD_MB = 256
@@ -54,10 +55,17 @@ class _FlinkProcess(Part):
             self.entrypoint,
             "--configDir",
             str(configuration_dir(self.settings)),
+            # Both processes read one file, and each listens on a port of its own.
+            f"-Dmetrics.reporter.prometheus.port={self.metrics_port}",
         ]
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), **client_environment(self.settings)}
+
+    @property
+    @abstractmethod
+    def metrics_port(self) -> int:
+        """Where Prometheus reads the metrics of this process."""
 
     @abstractmethod
     def _memory(self) -> list[str]:
@@ -75,7 +83,12 @@ class JobManager(_FlinkProcess):
         return (
             Port(port_of(self.settings.flink.rest_url), "LIVELIFT_FLINK_REST_URL"),
             Port(self.local.flink_rpc_port, "LIVELIFT_LOCAL_FLINK_RPC_PORT"),
+            Port(self.metrics_port, "LIVELIFT_LOCAL_JOBMANAGER_METRICS_PORT"),
         )
+
+    @property
+    def metrics_port(self) -> int:
+        return self.local.jobmanager_metrics_port
 
     def is_healthy(self) -> bool:
         return get(f"{self.settings.flink.rest_url}/overview") is not None
@@ -92,6 +105,14 @@ class TaskManager(_FlinkProcess):
     needs = ("jobmanager",)
     entrypoint = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
     stop_deadline_s = 5.0
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        return (Port(self.metrics_port, "LIVELIFT_LOCAL_TASKMANAGER_METRICS_PORT"),)
+
+    @property
+    def metrics_port(self) -> int:
+        return self.local.taskmanager_metrics_port
 
     def prepare(self) -> None:
         super().prepare()
@@ -234,6 +255,11 @@ def _configuration(settings: Settings, local: Local) -> dict[str, str | int | fl
         "execution.checkpointing.num-retained": 2,
         # `wait` asks how far time has come; with Flink's 10 s it would learn it that much too late.
         "metrics.fetcher.update-interval": "1 s",
+        "metrics.reporters": "prometheus",
+        "metrics.reporter.prometheus.factory.class": PROMETHEUS,
+        "metrics.reporter.prometheus.filter.includes": flink_filter(),
+        # Otherwise tenants `a-b` and `a_b` are one.
+        "metrics.reporter.prometheus.filterLabelValueCharacters": "false",
         "io.tmp.dirs": _made(settings.run_dir / "flink" / "tmp"),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
@@ -258,10 +284,16 @@ def _class_path() -> list[Path]:
     jars = sorted(
         (flink_home() / "lib").glob("*.jar"), key=lambda jar: (jar.name.startswith("flink-dist"), jar)
     )
-    return [*jars, *(flink_home() / "opt").glob("flink-python-*.jar")]
+    return [
+        *jars,
+        *(flink_home() / "opt").glob("flink-python-*.jar"),
+        # As a plugin it would be looked for where the process was started, with every other reporter.
+        *(flink_home() / "plugins" / "metrics-prometheus").glob("*.jar"),
+    ]
 
 
 INFINITE = 2_147_483_647
+PROMETHEUS = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 
 SERVER_LOGGING = """\
 rootLogger.level = INFO

@@ -6,6 +6,7 @@ from config.settings import Local, Settings
 from infra.local.broker import Broker
 from infra.local.clickhouse import ClickHouse
 from infra.local.console import Console
+from infra.local.exporter import Exporter
 from infra.local.flink import JobManager, TaskManager
 from infra.local.heartbeat import Heartbeat
 from infra.local.notify import Notify
@@ -24,6 +25,7 @@ MEMBERS: tuple[type[Member], ...] = (
     Console,
     Heartbeat,
     Notify,
+    Exporter,
     Jobs,
 )
 """In the order in which they start; they stop in reverse."""

@@ -13,7 +13,7 @@ from infra.cluster import Cluster, ClusterError, Job
 from infra.lanes import Activation, is_superseded, must_run, read_activations, running_lanes
 from infra.local import record as records
 from infra.local.clickhouse import ClickHouse
-from infra.local.members import members
+from infra.local.members import local_section, members
 from infra.local.part import Member, Part, shown
 from infra.local.record import Entry, Record, State
 from infra.submission import SCORECARD, Launch, obstacle
@@ -69,6 +69,8 @@ class Report:
 
     parts: tuple[PartStatus, ...]
     jobs: tuple[JobStatus, ...]
+    metrics: tuple[str, ...] = ()
+    """Where Prometheus reads, as URLs."""
 
     @property
     def down(self) -> tuple[str, ...]:
@@ -82,6 +84,7 @@ class Report:
             "parts": [asdict(part) for part in self.parts],
             "jobs": [asdict(job) for job in self.jobs],
             "down": list(self.down),
+            "metrics": list(self.metrics),
         }
 
 
@@ -97,7 +100,22 @@ def report(settings: Settings) -> Report:
         entry = record.entries.get(member.name, Entry(member.name, State.STOPPED))
         parts.append(_part(member, entry))
     is_clickhouse_up = any(part.name == ClickHouse.name and part.is_well() for part in parts)
-    return Report(tuple(parts), tuple(_jobs(settings, is_clickhouse_up=is_clickhouse_up)))
+    jobs = tuple(_jobs(settings, is_clickhouse_up=is_clickhouse_up))
+    return Report(tuple(parts), jobs, metrics_addresses(settings))
+
+
+def metrics_addresses(settings: Settings) -> tuple[str, ...]:
+    """Where the JobManager, the TaskManager and the exporter show their metrics.
+
+    Raises:
+        StackError: The settings have no section ``local``.
+    """
+    local = local_section(settings)
+    ports = (local.jobmanager_metrics_port, local.taskmanager_metrics_port)
+    return (
+        *(f"http://127.0.0.1:{port}/metrics" for port in ports),
+        f"{settings.exporter.url}/metrics",
+    )
 
 
 def _supervisor(settings: Settings, record: Record) -> PartStatus:

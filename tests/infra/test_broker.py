@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from config.settings import Settings
@@ -22,6 +22,18 @@ BEGINNING = now_minute() - HOUR
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with running_broker(tmp_path_factory.mktemp("kafka") / "run") as settings:
         yield settings
+
+
+def test_nobody_has_committed_anything_before_and_after_somebody_has(settings: Settings) -> None:
+    create(settings, "read")
+    append(settings, "read", [BEGINNING, BEGINNING])
+    broker = Broker(settings)
+    assert broker.committed_offsets("nobody", ["read"]) == {}
+    consumer = Consumer(client_settings(settings) | {"group.id": "somebody"})
+    consumer.commit(offsets=[TopicPartition("read", 0, 1)], asynchronous=False)
+    consumer.close()
+    assert broker.committed_offsets("somebody", ["read"]) == {Place("read", 0): 1}
+    assert broker.committed_offsets("nobody", ["read"]) == {}
 
 
 def test_the_first_record_from_a_moment_on_is_found_in_each_partition(settings: Settings) -> None:

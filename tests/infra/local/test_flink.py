@@ -8,7 +8,14 @@ import pytest
 import yaml
 
 from config.settings import Local, load
-from infra.local.flink import configuration_dir, task_heap_mb, write_configuration
+from infra.local.flink import (
+    JobManager,
+    TaskManager,
+    configuration_dir,
+    task_heap_mb,
+    write_configuration,
+)
+from jobs.wiring.metric_names import flink_filter
 
 
 def written(tmp_path: Path, **environ: str) -> dict[str, object]:
@@ -64,6 +71,26 @@ def test_too_little_memory_for_the_slots_is_refused_with_how_much_it_takes() -> 
     with pytest.raises(ValueError, match=refusal):
         task_heap_mb(Local(taskmanager_slots=8, taskmanager_process_mb=2239))
     assert task_heap_mb(Local(taskmanager_slots=8, taskmanager_process_mb=2240)) == 256
+
+
+def test_metrics_go_to_prometheus_only_those_of_the_catalogue_and_with_the_names_tenants_have(
+    tmp_path: Path,
+) -> None:
+    configuration = written(tmp_path)
+    assert configuration["metrics.reporters"] == "prometheus"
+    assert configuration["metrics.reporter.prometheus.filter.includes"] == flink_filter()
+    assert configuration["metrics.reporter.prometheus.filterLabelValueCharacters"] == "false"
+
+
+@pytest.mark.jvm
+def test_each_process_shows_its_metrics_on_a_port_of_its_own(tmp_path: Path) -> None:
+    settings = load(environ={"LIVELIFT_RUN_DIR": str(tmp_path)})
+    local = Local(jobmanager_metrics_port=4001, taskmanager_metrics_port=4002)
+    parts = JobManager(settings, local), TaskManager(settings, local)
+    for part, port in zip(parts, (4001, 4002), strict=True):
+        part.prepare()
+        assert f"-Dmetrics.reporter.prometheus.port={port}" in part.command()
+        assert port in {each.number for each in part.ports}
 
 
 def test_a_lost_taskmanager_is_noticed_within_the_timeout(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A small process that measures what Flink does not know, for Prometheus to read."""
