@@ -156,14 +156,14 @@ def test_a_true_effect_is_in_the_outcomes(scenario: Scenario) -> None:
     arm_of = {
         event.unit_id: event.variant_id
         for event, _, _ in sendings
-        if isinstance(event, Assignment) and event.experiment_id == "report-wizard"
+        if isinstance(event, Assignment) and event.experiment_id == "new-renderer"
     }
-    saved: dict[str, list[float]] = {"control": [], "treatment": []}
+    frames: dict[str, list[float]] = {"present": [], "faster": []}
     for event, _, _ in sendings:
-        if isinstance(event, Outcome) and event.metric_id == "seconds_saved" and event.unit_id in arm_of:
-            saved[arm_of[event.unit_id]].append(event.value)
-    means = {arm: sum(values) / len(values) for arm, values in saved.items()}
-    assert means["treatment"] / means["control"] == pytest.approx(1.1, abs=0.09)
+        if isinstance(event, Outcome) and event.metric_id == "frame_time" and event.unit_id in arm_of:
+            frames[arm_of[event.unit_id]].append(event.value)
+    means = {arm: sum(values) / len(values) for arm, values in frames.items()}
+    assert means["faster"] / means["present"] == pytest.approx(1.3, abs=0.03)
 
 
 @pytest.mark.parametrize(
