@@ -141,7 +141,7 @@ class TaskManager(_FlinkProcess):
             f"-Xmx{heap}m",
             f"-XX:MaxDirectMemorySize={direct}m",
             f"-XX:MaxMetaspaceSize={METASPACE_MB}m",
-            "-XX:+UseParallelGC",
+            "-XX:+UseG1GC",
         ]
 
 

@@ -202,7 +202,7 @@ EXPORTER = (
         "gauge",
         "0 or 1",
         ("part",),
-        "Whether kafka, registry, flink and clickhouse answered the exporter's last look.",
+        "Whether kafka, registry, flink, clickhouse and console answered the exporter's last look.",
         "The runbook PartDown.",
     ),
     Metric(

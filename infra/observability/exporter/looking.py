@@ -1,4 +1,4 @@
-"""One look at everything the exporter tells: Kafka, the registry, ClickHouse and Flink."""
+"""One look at everything the exporter tells: Kafka, the registry, ClickHouse, Flink and the console."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from config.settings import Settings
 from infra.broker import BrokerError
 from infra.clickhouse import DatabaseError
 from infra.cluster import ClusterError
+from infra.console import console_url
 from infra.observability.exporter.delays import Delays
 from infra.observability.exporter.jobs import Jobs
 from infra.observability.exporter.log import Log
@@ -27,14 +28,15 @@ class Looking:
     """Looks again and again; what does not answer is missing from the samples, and told as down."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         log, tables, jobs = Log(settings), Tables(settings), Jobs(settings)
         self._parts: dict[str, Look] = {
             "kafka": log.look,
-            "registry": self._registry,
+            "registry": lambda: _answers(f"{settings.registry.url}/subjects"),
             "clickhouse": tables.look,
             "flink": lambda: jobs.look(tables.activations),
         }
+        if settings.local is not None:  # elsewhere nobody says whether there is one
+            self._parts["console"] = lambda: _answers(f"{console_url(settings)}/health")
         delays = Delays(settings)
         # Of several parts: which of them is away was told already.
         self._between: tuple[Look, ...] = (delays.look, lambda: jobs.lags(tables.activations))
@@ -49,10 +51,10 @@ class Looking:
             samples += _seen(look) or ()
         return samples
 
-    def _registry(self) -> Iterable[Sample]:
-        url = f"{self._settings.registry.url}/subjects"
-        httpx.get(url, timeout=ANSWER_WITHIN_SECONDS, trust_env=False).raise_for_status()
-        return ()
+
+def _answers(url: str) -> Iterable[Sample]:
+    httpx.get(url, timeout=ANSWER_WITHIN_SECONDS, trust_env=False).raise_for_status()
+    return ()
 
 
 def _seen(look: Look) -> list[Sample] | None:

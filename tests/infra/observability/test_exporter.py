@@ -134,7 +134,7 @@ def test_where_nothing_answers_every_part_is_down_and_nothing_else_is_told(
     samples = Looking(load(environ=free_environment(tmp_path))).look()
     assert [sample.name for sample in samples] == ["livelift_up"] * len(samples)
     assert {sample.labels[0]: sample.value for sample in samples} == dict.fromkeys(
-        ("kafka", "registry", "clickhouse", "flink"), 0
+        ("kafka", "registry", "clickhouse", "flink", "console"), 0
     )
 
 
