@@ -53,6 +53,8 @@ def parameters(settings: Settings, lane: Lane) -> dict[str, str]:
     return {
         "livelift.bootstrap": settings.kafka.bootstrap,
         "livelift.definitions_topic": kafka.DEFINITIONS_TOPIC,
+        "livelift.slots_topic": kafka.SLOTS_TOPIC,
+        "livelift.counts_topic": kafka.COUNTS_TOPIC,
         "livelift.registry_url": settings.registry.url,
         "livelift.max_skew_ms": str(settings.attribution.max_skew_ms),
         "livelift.rejected_percent_limit": str(settings.attribution.rejected_percent_limit),

@@ -5,15 +5,21 @@ import io.livelift.attribution.EventDecoder;
 import io.livelift.attribution.LogRecord;
 import io.livelift.attribution.Reason;
 import io.livelift.attribution.UnitEngine;
+import java.util.List;
 import java.util.function.LongConsumer;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.MapState;
 import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.IntSerializer;
+import org.apache.flink.api.common.typeutils.base.LongSerializer;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.InternalTimer;
 import org.apache.flink.streaming.api.operators.InternalTimerService;
@@ -48,6 +54,9 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private static final long serialVersionUID = 1;
     private static final long COVERAGE_EVERY_MS = 1000;
 
+    /** Clocks of tasks and brokers differ by less, and a row is on its way no longer. */
+    private static final long UNSURE_MS = 60_000;
+
     /** Where a record is so far behind, sums wait for others a fourth of that, up to the most. */
     private static final long MOST_FLUSH_MS = 2000;
 
@@ -61,6 +70,13 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private transient LongConsumer definitions;
     private transient RejectedShares shares;
     private transient PendingSums sums;
+    private transient EmittedKeys emitted;
+    private transient JobParameters parameters;
+    private transient ListState<Long> begunAt;
+
+    /** Rows written since then may be of keys that do not come again; null when there are none. */
+    private transient Long unsureSinceMs;
+
     private transient boolean tellsCoverage;
     private transient long coverageToldMs;
     private transient LogRecord record;
@@ -78,9 +94,10 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     @Override
     public void open() throws Exception {
         super.open();
-        JobParameters parameters = JobParameters.of(getRuntimeContext().getGlobalJobParameters()::get);
+        parameters = JobParameters.of(getRuntimeContext().getGlobalJobParameters()::get);
         Surroundings found = surroundings.find(parameters);
         definitions = found.definitionsUpTo();
+        emitted = found.emitted();
         record = new LogRecord();
         row = new StreamRecord<>(null);
         sums = new PendingSums(
@@ -202,7 +219,34 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
         }
         long behindMs = sums.isEmpty() ? 0 : now - record.appendTimeMs;
         sums.flush();
+        writeAgain();
         flushLater(behindMs);
+    }
+
+    /**
+     * After a failure: says again what the rows written since the checkpoint should say. It adds nothing to their keys,
+     * so each becomes what the state knows of it. One task does it for all.
+     */
+    private void writeAgain() {
+        if (unsureSinceMs == null) {
+            return;
+        }
+        if (getRuntimeContext().getTaskInfo().getIndexOfThisSubtask() == 0) {
+            emitted.since(unsureSinceMs - UNSURE_MS, key -> {
+                if (key.path("epoch").asInt() == parameters.epoch()
+                        && !key.path("kind").asText().equals(DeltaRows.COVERAGE)
+                        && isOf(key, "tenant_id", parameters.tenantId())
+                        && isOf(key, "experiment_id", parameters.experimentId())) {
+                    sums.touch(key);
+                }
+            });
+            sums.flush();
+        }
+        unsureSinceMs = null;
+    }
+
+    private static boolean isOf(JsonNode key, String name, String only) {
+        return only.isEmpty() || key.path(name).asText().equals(only);
     }
 
     private void flushIfFull() {
@@ -218,8 +262,24 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     }
 
     @Override
+    public void initializeState(StateInitializationContext context) throws Exception {
+        super.initializeState(context);
+        begunAt = context.getOperatorStateStore()
+                .getUnionListState(new ListStateDescriptor<>("begun-at", LongSerializer.INSTANCE));
+        if (context.isRestored()) {
+            unsureSinceMs = Long.MAX_VALUE;
+            for (long begunAtMs : begunAt.get()) {
+                unsureSinceMs = Math.min(unsureSinceMs, begunAtMs);
+            }
+            unsureSinceMs = unsureSinceMs == Long.MAX_VALUE ? null : unsureSinceMs;
+        }
+    }
+
+    @Override
     public void snapshotState(StateSnapshotContext context) throws Exception {
         units.write();
+        begunAt.update(List.of(
+                unsureSinceMs == null ? getProcessingTimeService().getCurrentProcessingTime() : unsureSinceMs));
         super.snapshotState(context);
     }
 

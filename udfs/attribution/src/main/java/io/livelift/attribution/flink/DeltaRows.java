@@ -47,6 +47,8 @@ final class DeltaRows {
                                     field("record_value", DataTypes.BYTES()))))
             .notNull();
 
+    static final String COVERAGE = "coverage";
+
     static final RowType LOGICAL = (RowType) TYPE.getLogicalType();
 
     private static final int N = 11;
@@ -107,7 +109,7 @@ final class DeltaRows {
     }
 
     GenericRowData coverage(int task, long watermark) {
-        GenericRowData row = keyed("coverage", "", "", 0, "", String.valueOf(task), "", 0, "");
+        GenericRowData row = keyed(COVERAGE, "", "", 0, "", String.valueOf(task), "", 0, "");
         count(row, 0, NO_SUMS, watermark);
         return row;
     }

@@ -15,6 +15,8 @@ import java.util.function.UnaryOperator;
 record JobParameters(
         String bootstrap,
         String definitionsTopic,
+        String slotsTopic,
+        String countsTopic,
         String registryUrl,
         int epoch,
         String tenantId,
@@ -31,6 +33,8 @@ record JobParameters(
         return new JobParameters(
                 text(parameters, "bootstrap"),
                 text(parameters, "definitions_topic"),
+                text(parameters, "slots_topic"),
+                text(parameters, "counts_topic"),
                 text(parameters, "registry_url"),
                 (int) number(parameters, "epoch"),
                 text(parameters, "tenant"),

@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 
@@ -22,6 +23,8 @@ import org.apache.flink.table.data.RowData;
 final class PendingSums implements Output {
     /** Keys are remembered between flushes, because most come again; when there are more, all are forgotten. */
     static final int MOST_REMEMBERED = 50_000;
+
+    private static final byte[] NO_SUMS = {};
 
     private final DeltaRows rows;
     private final String onlyExperimentId;
@@ -89,6 +92,25 @@ final class PendingSums implements Output {
         if (onlyExperimentId.isEmpty()) {
             collector.accept(rows.rejected(reason, detail, record));
         }
+    }
+
+    /** The key's row leaves with the next flush, whether something is added to it or not. */
+    void touch(JsonNode key) {
+        String tenantBefore = tenantId;
+        tenantId = key.path("tenant_id").asText();
+        delta(
+                key.path("kind").asText(),
+                key.path("experiment_id").asText(),
+                key.path("config_version").asInt(),
+                key.path("variant_id").asText(),
+                key.path("metric_id").asText(),
+                key.path("segment").asText(),
+                key.path("cohort").asLong(),
+                key.path("unit_class").asText(),
+                0,
+                NO_SUMS,
+                0);
+        tenantId = tenantBefore;
     }
 
     /** A task says how far time has come. */

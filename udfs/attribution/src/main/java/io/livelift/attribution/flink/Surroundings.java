@@ -3,6 +3,7 @@ package io.livelift.attribution.flink;
 import io.livelift.attribution.DefinitionBook;
 import io.livelift.attribution.SchemaSource;
 import java.io.Serializable;
+import java.util.List;
 import java.util.function.LongConsumer;
 
 /**
@@ -10,7 +11,8 @@ import java.util.function.LongConsumer;
  *
  * @param definitionsUpTo is told every append time before it matters, so that the definitions keep up with it
  */
-record Surroundings(DefinitionBook definitions, LongConsumer definitionsUpTo, SchemaSource schemas) {
+record Surroundings(
+        DefinitionBook definitions, LongConsumer definitionsUpTo, SchemaSource schemas, EmittedKeys emitted) {
     /** Called by each task when it starts. */
     interface Finder extends Serializable {
         Surroundings find(JobParameters parameters);
@@ -20,6 +22,10 @@ record Surroundings(DefinitionBook definitions, LongConsumer definitionsUpTo, Sc
     static Surroundings real(JobParameters parameters) {
         DefinitionsFollower follower =
                 DefinitionsFollower.of(parameters.bootstrap(), parameters.definitionsTopic());
-        return new Surroundings(follower, follower::keepUpWith, new RegistrySchemas(parameters.registryUrl()));
+        return new Surroundings(
+                follower,
+                follower::keepUpWith,
+                new RegistrySchemas(parameters.registryUrl()),
+                EmittedKeys.of(parameters.bootstrap(), List.of(parameters.slotsTopic(), parameters.countsTopic())));
     }
 }

@@ -12,6 +12,8 @@ import java.util.stream.Stream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.state.StateBackend;
 import org.apache.flink.runtime.state.hashmap.HashMapStateBackend;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
 import org.apache.flink.table.data.RowData;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -219,5 +221,42 @@ class AttributeOperatorTest {
             story.clock(BEGINNING + 6 * OperatorStory.FLUSH_MS);
             assertEquals(2, story.exposures());
         }
+    }
+
+    /** Another order of topics may not come by its key again, and its last row would stand for ever. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatWasWrittenAfterTheCheckpointIsSaidAgainOnce(StateBackend backend) throws Exception {
+        DefinitionCatalog definitions;
+        OperatorSubtaskState checkpoint;
+        try (OperatorStory story = new OperatorStory(backend)) {
+            definitions = story.definitions;
+            story.define("");
+            checkpoint = story.checkpoint(1);
+        }
+        try (OperatorStory restored = new OperatorStory(backend, "", definitions, checkpoint)) {
+            restored.written.add(key(3, "slot"));
+            restored.written.add(key(2, "slot"));
+            restored.written.add(key(3, "coverage"));
+            restored.flush();
+            restored.flush();
+            assertEquals(BEGINNING - 60 * SECOND, restored.askedSince);
+            assertEquals(1, restored.rows("slot").size(), "of its own epoch, once");
+            RowData row = restored.rows("slot").get(0);
+            assertEquals("acme", row.getString(2).toString());
+            assertEquals(7, row.getLong(8));
+            assertEquals(0, row.getLong(11));
+            assertEquals(0, row.getBinary(12).length);
+            assertEquals(List.of(), restored.rows("coverage"));
+        }
+    }
+
+    private static JsonNode key(int epoch, String kind) throws Exception {
+        String json =
+                """
+                {"kind": "%s", "epoch": %d, "tenant_id": "acme", "experiment_id": "checkout", "config_version": 1,
+                 "variant_id": "treatment", "metric_id": "revenue", "segment": "", "cohort": 7, "unit_class": "clean",
+                 "region": "local"}""";
+        return new ObjectMapper().readTree(json.formatted(kind, epoch));
     }
 }

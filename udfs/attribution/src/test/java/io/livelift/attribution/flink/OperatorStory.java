@@ -20,6 +20,7 @@ import org.apache.flink.avro.shaded.org.apache.avro.io.EncoderFactory;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.state.StateBackend;
 import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
 import org.apache.flink.table.data.RowData;
@@ -33,7 +34,6 @@ final class OperatorStory implements AutoCloseable {
 
     private static final Map<String, String> PARAMETERS = Map.of(
             "bootstrap", "nowhere",
-            "definitions_topic", "definitions",
             "registry_url", "nowhere",
             "tenant", "",
             "horizon_ms", "10000",
@@ -45,6 +45,11 @@ final class OperatorStory implements AutoCloseable {
 
     final DefinitionCatalog definitions;
     long seenUpTo;
+
+    /** Keys of rows that were written since the checkpoint, and since when they were asked for. */
+    final List<JsonNode> written = new ArrayList<>();
+
+    long askedSince;
 
     private final AttributeOperator operator;
     private final KeyedOneInputStreamOperatorTestHarness<UnitKey, Received, RowData> task;
@@ -65,7 +70,13 @@ final class OperatorStory implements AutoCloseable {
         try {
             operator = new AttributeOperator(
                     parameters -> new Surroundings(
-                            book, time -> seenUpTo = Math.max(seenUpTo, time), OperatorStory::schema),
+                            book,
+                            time -> seenUpTo = Math.max(seenUpTo, time),
+                            OperatorStory::schema,
+                            (since, key) -> {
+                                askedSince = since;
+                                written.forEach(key);
+                            }),
                     FLUSH_MS);
             task = new KeyedOneInputStreamOperatorTestHarness<>(operator, Received::unit, UnitKey.TYPE);
             task.setStateBackend(backend);
@@ -87,6 +98,9 @@ final class OperatorStory implements AutoCloseable {
         Map<String, String> parameters = new HashMap<>();
         PARAMETERS.forEach((name, value) -> parameters.put(JobParameters.PREFIX + name, value));
         parameters.put(JobParameters.PREFIX + "epoch", "3");
+        for (String topic : new String[] {"definitions_topic", "slots_topic", "counts_topic"}) {
+            parameters.put(JobParameters.PREFIX + topic, topic);
+        }
         parameters.put(JobParameters.PREFIX + "experiment", experimentId);
         return new ExecutionConfig.GlobalJobParameters() {
             private static final long serialVersionUID = 1;
