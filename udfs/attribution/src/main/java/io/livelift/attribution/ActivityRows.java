@@ -5,9 +5,7 @@ package io.livelift.attribution;
  * every metric whose y it enters, with its value before any cut. Units of every class.
  */
 final class ActivityRows {
-    private static final String KIND = "activity";
-    private static final String EXPOSURE = "";
-    private static final String NONE = "";
+    private static final int EXPOSURE = DefinitionSeries.EXPOSURE;
     private static final long MINUTE_MS = 60_000;
     private static final byte[] NO_SUMS = new byte[0];
 
@@ -41,23 +39,11 @@ final class ActivityRows {
         if (value != 0) {
             sums.put(0, value, value >> 63, value >> 63);
         }
-        String metricId = place.definition.metric(metric).id();
-        send(place, metricId, outcome.occurredAtMs, n, sums.finish(), asOfMs);
+        send(place, metric, outcome.occurredAtMs, n, sums.finish(), asOfMs);
     }
 
-    private void send(Place place, String metricId, long timeMs, long n, byte[] change, long asOfMs) {
-        output.delta(
-                KIND,
-                place.definition.experimentId(),
-                place.definition.configVersion(),
-                place.variantId(),
-                metricId,
-                NONE,
-                minute(timeMs),
-                NONE,
-                n,
-                change,
-                asOfMs);
+    private void send(Place place, int metric, long timeMs, long n, byte[] change, long asOfMs) {
+        output.delta(place.definition.series().activity(place.variant, metric), minute(timeMs), n, change, asOfMs);
     }
 
     private static long minute(long timeMs) {

@@ -30,6 +30,7 @@ public final class Definition {
     private final Utf8[] dimensions;
     private final Utf8[][] values;
     private final String[][] segments;
+    private final DefinitionSeries series;
 
     /**
      * @param segments listed values by dimension
@@ -70,6 +71,7 @@ public final class Definition {
             }
             this.segments[i][values[i].length] = dimensions[i] + "=__other__";
         }
+        this.series = new DefinitionSeries(this);
     }
 
     private static long longestWindowMs(List<Metric> metrics) {
@@ -120,6 +122,10 @@ public final class Definition {
         return longestWindowMs;
     }
 
+    int variantCount() {
+        return variants.length;
+    }
+
     public String variant(int ordinal) {
         return variants[ordinal].toString();
     }
@@ -152,9 +158,18 @@ public final class Definition {
         return listed < 0 ? values[dimension].length : listed;
     }
 
-    /** {@code dimension=value}, always the same instance. */
-    public String segment(int dimension, int valueOrdinal) {
+    /** How many values of a dimension have slots of their own, {@code __other__} among them. */
+    int valueCount(int dimension) {
+        return segments[dimension].length;
+    }
+
+    /** {@code dimension=value}. */
+    String segment(int dimension, int valueOrdinal) {
         return segments[dimension][valueOrdinal];
+    }
+
+    DefinitionSeries series() {
+        return series;
     }
 
     private static int ordinal(Utf8[] among, Slice wanted) {

@@ -1,5 +1,8 @@
 package io.livelift.attribution;
 
+import java.util.HashMap;
+import java.util.Map;
+
 /**
  * Tells, of every record received, what became of it: one row when it is received, and one for each time it moves to
  * another column, always in the row of its own topic and append-time minute.
@@ -24,6 +27,7 @@ final class Ledger {
     private static final byte[][] MOVES = moves();
 
     private final Output output;
+    private final Map<String, Series> byTopic = new HashMap<>();
 
     Ledger(Output output) {
         this.output = output;
@@ -39,6 +43,7 @@ final class Ledger {
     /** Enters a new record in a column; its event time matters only if it is counted. */
     void received(LogRecord record, int column, long eventTimeMs) {
         send(
+                record.tenantId,
                 record.topic,
                 record.appendTimeMs,
                 0,
@@ -54,13 +59,24 @@ final class Ledger {
      * @param topic the record's own, as its append time
      * @param asOfMs append time of what caused the move
      */
-    void moved(String topic, long appendTimeMs, long eventTimeMs, int from, int to, long asOfMs) {
-        send(topic, appendTimeMs, from + 1, to, isLate(appendTimeMs, eventTimeMs), 0, asOfMs);
+    void moved(
+            String tenantId, String topic, long appendTimeMs, long eventTimeMs, int from, int to, long asOfMs) {
+        send(tenantId, topic, appendTimeMs, from + 1, to, isLate(appendTimeMs, eventTimeMs), 0, asOfMs);
     }
 
-    private void send(String topic, long appendTimeMs, int from, int to, boolean late, long n, long asOfMs) {
+    private void send(
+            String tenantId, String topic, long appendTimeMs, int from, int to, boolean late, long n, long asOfMs) {
         long minute = Math.floorDiv(appendTimeMs, MINUTE_MS) * MINUTE_MS;
-        output.delta(KIND, NONE, 0, NONE, topic, NONE, minute, NONE, n, MOVES[index(from, to, late)], asOfMs);
+        output.delta(series(tenantId, topic), minute, n, MOVES[index(from, to, late)], asOfMs);
+    }
+
+    private Series series(String tenantId, String topic) {
+        Series known = byTopic.get(topic);
+        if (known == null || !known.tenantId().equals(tenantId)) {
+            known = new Series(KIND, tenantId, NONE, 0, NONE, topic, NONE, NONE);
+            byTopic.put(topic, known);
+        }
+        return known;
     }
 
     private static boolean isLate(long appendTimeMs, long eventTimeMs) {

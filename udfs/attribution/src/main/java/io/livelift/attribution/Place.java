@@ -176,8 +176,9 @@ final class Place {
         return definition.variant(variant);
     }
 
-    String unitClass() {
-        return bot ? "bot" : crossed ? "crossed" : "clean";
+    /** As {@link UnitClass} has it. */
+    int unitClass() {
+        return UnitClass.of(crossed, bot);
     }
 
     /**

@@ -249,8 +249,9 @@ final class Places {
             outcome.places += counts ? 1 : -1;
             outcome.expired = false;
             if (outcome.column() != column) {
-                String topic = topicOf(to.definition.tenantId(), outcome);
-                ledger.moved(topic, outcome.appendTimeMs, outcome.occurredAtMs, column, outcome.column(), asOfMs);
+                String tenantId = to.definition.tenantId();
+                String topic = topicOf(tenantId, outcome);
+                ledger.moved(tenantId, topic, outcome.appendTimeMs, outcome.occurredAtMs, column, outcome.column(), asOfMs);
             }
             if (outcome.places == 0) {
                 unit.lookBy(outcome.appendTimeMs + retentionMs + 1);

@@ -165,7 +165,6 @@ public final class Replay {
             record.key = step.required("key").binaryValue();
             record.value = step.required("value").binaryValue();
             lastAppendTimeMs = Math.max(lastAppendTimeMs, record.appendTimeMs);
-            rows.tenantId = record.tenantId;
             Unit unit = units.computeIfAbsent(name(record), name -> new Unit(record.tenantId, record.key));
             unit.state = engine.onRecord(unit.state, unit, record);
             unit.wakeAtMs = engine.wakeAtMs();
@@ -179,7 +178,6 @@ public final class Replay {
         private void advanceTo(long nowMs) {
             for (Unit unit : units.values()) {
                 while (unit.wakeAtMs <= nowMs) {
-                    rows.tenantId = unit.tenantId;
                     unit.state = engine.onTimer(unit.state, unit, unit.tenantId, unit.key, nowMs);
                     unit.wakeAtMs = engine.wakeAtMs();
                 }

@@ -9,16 +9,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
 
 /** Adds up delta rows as the job's GROUP BY does, and collects the refusals. */
 final class ReplayedRows implements Output {
-    private record Key(
-            String kind,
-            String tenantId,
-            String experimentId,
-            int configVersion,
-            String variantId,
-            String metricId,
-            String segment,
-            long cohortMs,
-            String unitClass) {}
+    private record Key(Series series, long cohortMs) {}
 
     private static final class Total {
         long n;
@@ -26,7 +17,6 @@ final class ReplayedRows implements Output {
     }
 
     final ArrayNode rejected;
-    String tenantId;
     long rows;
     private final ObjectMapper json;
     private final Map<Key, Total> totals = new HashMap<>();
@@ -37,24 +27,11 @@ final class ReplayedRows implements Output {
     }
 
     @Override
-    public void delta(
-            String kind,
-            String experimentId,
-            int configVersion,
-            String variantId,
-            String metricId,
-            String segment,
-            long cohortMs,
-            String unitClass,
-            long n,
-            byte[] sums,
-            long appendTimeMs) {
+    public void delta(Series series, long cohortMs, long n, byte[] sums, long appendTimeMs) {
         if (n == 0 && sums.length == 0) {
             throw new IllegalStateException("a row that changes nothing");
         }
-        Key key =
-                new Key(kind, tenantId, experimentId, configVersion, variantId, metricId, segment, cohortMs, unitClass);
-        Total total = totals.computeIfAbsent(key, absent -> new Total());
+        Total total = totals.computeIfAbsent(new Key(series, cohortMs), absent -> new Total());
         total.n += n;
         total.sums.add(sums);
         rows++;
@@ -77,18 +54,18 @@ final class ReplayedRows implements Output {
     ArrayNode toJson(String kind, String region) {
         ArrayNode found = json.createArrayNode();
         totals.forEach((key, total) -> {
-            if (!key.kind().equals(kind) || total.n == 0 && total.sums.isZero()) {
+            if (!key.series().kind().equals(kind) || total.n == 0 && total.sums.isZero()) {
                 return;
             }
             ObjectNode row = found.addObject()
-                    .put("tenant_id", key.tenantId())
-                    .put("experiment_id", key.experimentId())
-                    .put("config_version", key.configVersion())
-                    .put("variant_id", key.variantId())
-                    .put("metric_id", key.metricId())
-                    .put("segment", key.segment())
+                    .put("tenant_id", key.series().tenantId())
+                    .put("experiment_id", key.series().experimentId())
+                    .put("config_version", key.series().configVersion())
+                    .put("variant_id", key.series().variantId())
+                    .put("metric_id", key.series().metricId())
+                    .put("segment", key.series().segment())
                     .put("cohort_ms", key.cohortMs())
-                    .put("unit_class", key.unitClass())
+                    .put("unit_class", key.series().unitClass())
                     .put("region", region)
                     .put("n", total.n);
             ArrayNode sums = row.putArray("sums");

@@ -2,9 +2,8 @@ package io.livelift.attribution;
 
 /** Turns changes of a unit's place into delta rows: what it adds now minus what it added before, slot by slot. */
 final class SlotRows {
-    private static final String SLOT = "slot";
-    private static final String EXPOSURE = "";
-    private static final String EVERYONE = "";
+    private static final int EXPOSURE = DefinitionSeries.EXPOSURE;
+    private static final int EVERYONE = DefinitionSeries.EVERYONE;
     private static final long DAY_MS = 86_400_000;
     private static final byte[] NO_SUMS = new byte[0];
 
@@ -24,9 +23,9 @@ final class SlotRows {
         if (change.length == 0) {
             return;
         }
-        for (int dimension = -1; dimension < place.definition.dimensionCount(); dimension++) {
+        for (int dimension = EVERYONE; dimension < place.definition.dimensionCount(); dimension++) {
             if (isIn(place, dimension)) {
-                send(place, place.definition.metric(metric).id(), dimension, 0, change, appendTimeMs);
+                send(place, metric, dimension, 0, change, appendTimeMs);
             }
         }
     }
@@ -34,7 +33,7 @@ final class SlotRows {
     /** The unit came into the experiment. */
     void entered(Place place, long appendTimeMs) {
         prepareSums(null, place);
-        for (int dimension = -1; dimension < place.definition.dimensionCount(); dimension++) {
+        for (int dimension = EVERYONE; dimension < place.definition.dimensionCount(); dimension++) {
             if (isIn(place, dimension)) {
                 sendAll(place, dimension, 1, appendTimeMs);
             }
@@ -48,42 +47,42 @@ final class SlotRows {
     void moved(Place from, Place to, long appendTimeMs) {
         boolean comparable = from.definition == to.definition
                 && from.variant == to.variant
-                && from.unitClass().equals(to.unitClass());
-        int dimensions = comparable ? from.definition.dimensionCount() : -1;
+                && from.unitClass() == to.unitClass();
+        int dimensions = comparable ? from.definition.dimensionCount() : EVERYONE;
         prepareSums(comparable ? from : null, comparable ? to : null);
-        for (int dimension = -1; dimension < dimensions; dimension++) {
+        for (int dimension = EVERYONE; dimension < dimensions; dimension++) {
             if (stays(from, to, dimension)) {
                 sendAll(to, dimension, 0, appendTimeMs);
             }
         }
         prepareSums(from, null);
-        for (int dimension = -1; dimension < from.definition.dimensionCount(); dimension++) {
+        for (int dimension = EVERYONE; dimension < from.definition.dimensionCount(); dimension++) {
             if (isIn(from, dimension) && !(comparable && stays(from, to, dimension))) {
                 sendAll(from, dimension, -1, appendTimeMs);
             }
         }
         prepareSums(null, to);
-        for (int dimension = -1; dimension < to.definition.dimensionCount(); dimension++) {
+        for (int dimension = EVERYONE; dimension < to.definition.dimensionCount(); dimension++) {
             if (isIn(to, dimension) && !(comparable && stays(from, to, dimension))) {
                 sendAll(to, dimension, 1, appendTimeMs);
             }
         }
     }
 
-    /** Whether both are in the same slot of a dimension; -1 is everyone. */
+    /** Whether both are in the same slot of a dimension. */
     private static boolean stays(Place from, Place to, int dimension) {
         return isIn(from, dimension)
                 && isIn(to, dimension)
-                && (dimension < 0 || from.values[dimension] == to.values[dimension])
+                && (dimension == EVERYONE || from.values[dimension] == to.values[dimension])
                 && cohort(from, dimension) == cohort(to, dimension);
     }
 
     private static boolean isIn(Place place, int dimension) {
-        return dimension < 0 || place.values[dimension] != Definition.ABSENT;
+        return dimension == EVERYONE || place.values[dimension] != Definition.ABSENT;
     }
 
     private static long cohort(Place place, int dimension) {
-        long width = dimension < 0 ? place.definition.cohortMs() : DAY_MS;
+        long width = dimension == EVERYONE ? place.definition.cohortMs() : DAY_MS;
         return Math.floorDiv(place.assignedAtMs, width) * width;
     }
 
@@ -122,25 +121,14 @@ final class SlotRows {
         }
         for (int metric = 0; metric < place.definition.metricCount(); metric++) {
             if (sums[metric].length != 0) {
-                send(place, place.definition.metric(metric).id(), dimension, 0, sums[metric], appendTimeMs);
+                send(place, metric, dimension, 0, sums[metric], appendTimeMs);
             }
         }
     }
 
-    private void send(Place place, String metricId, int dimension, long n, byte[] change, long appendTimeMs) {
-        Definition definition = place.definition;
-        String segment = dimension < 0 ? EVERYONE : definition.segment(dimension, place.values[dimension]);
-        output.delta(
-                SLOT,
-                definition.experimentId(),
-                definition.configVersion(),
-                place.variantId(),
-                metricId,
-                segment,
-                cohort(place, dimension),
-                place.unitClass(),
-                n,
-                change,
-                appendTimeMs);
+    private void send(Place place, int metric, int dimension, long n, byte[] change, long appendTimeMs) {
+        int value = dimension == EVERYONE ? 0 : place.values[dimension];
+        Series series = place.definition.series().slot(place.variant, place.unitClass(), metric, dimension, value);
+        output.delta(series, cohort(place, dimension), n, change, appendTimeMs);
     }
 }

@@ -280,7 +280,8 @@ public final class UnitEngine {
             output.rejected(refused, detail(refused), record);
         }
         int column = refused == null ? Ledger.COUNTED : Ledger.column(refused);
-        ledger.moved(record.topic, record.appendTimeMs, event.timeMs, Ledger.WAITING, column, record.appendTimeMs);
+        ledger.moved(
+                record.tenantId, record.topic, record.appendTimeMs, event.timeMs, Ledger.WAITING, column, record.appendTimeMs);
         return true;
     }
 
@@ -328,6 +329,7 @@ public final class UnitEngine {
     private void expire(String tenantId, StoredOutcome stored) {
         stored.expired = true;
         ledger.moved(
+                tenantId,
                 places.topicOf(tenantId, stored),
                 stored.appendTimeMs,
                 stored.occurredAtMs,

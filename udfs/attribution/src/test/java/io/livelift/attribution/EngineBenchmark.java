@@ -146,18 +146,7 @@ public final class EngineBenchmark {
         long refused;
 
         @Override
-        public void delta(
-                String kind,
-                String experimentId,
-                int configVersion,
-                String variantId,
-                String metricId,
-                String segment,
-                long cohortMs,
-                String unitClass,
-                long n,
-                byte[] sums,
-                long appendTimeMs) {
+        public void delta(Series series, long cohortMs, long n, byte[] sums, long appendTimeMs) {
             rows++;
             bytes += sums.length;
         }

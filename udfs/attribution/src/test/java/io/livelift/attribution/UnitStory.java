@@ -158,33 +158,22 @@ final class UnitStory implements Output {
     // ---- what comes of it
 
     @Override
-    public void delta(
-            String kind,
-            String experimentId,
-            int configVersion,
-            String variantId,
-            String metricId,
-            String segment,
-            long cohortMs,
-            String unitClass,
-            long n,
-            byte[] change,
-            long appendTimeMs) {
+    public void delta(Series series, long cohortMs, long n, byte[] change, long appendTimeMs) {
         assertTrue(n != 0 || change.length > 0, "a row that changes nothing");
-        if (kind.equals("ledger")) {
-            String topic = metricId.replace("livelift.acme.", "").replace('.', ' ');
+        if (series.kind().equals("ledger")) {
+            String topic = series.metricId().replace("livelift.acme.", "").replace('.', ' ');
             String minute = topic + " +" + (cohortMs - BEGINNING) / MINUTE + "min";
             received.merge(minute, n, Long::sum);
             ledger.computeIfAbsent(minute, absent -> new SumDelta()).add(change);
             return;
         }
-        if (kind.equals("activity")) {
+        if (series.kind().equals("activity")) {
             activityRows++;
             String minute = String.join(
                     " ",
-                    experimentId + "/" + configVersion,
-                    variantId,
-                    metricId.isEmpty() ? "exposure" : metricId,
+                    series.experimentId() + "/" + series.configVersion(),
+                    series.variantId(),
+                    series.metricId().isEmpty() ? "exposure" : series.metricId(),
                     "+" + (cohortMs - BEGINNING) / MINUTE + "min");
             activity.merge(minute, n, Long::sum);
             activity.remove(minute, 0L);
@@ -194,13 +183,13 @@ final class UnitStory implements Output {
         rows++;
         String slot = String.join(
                 " ",
-                experimentId + "/" + configVersion,
-                variantId,
-                metricId.isEmpty() ? "exposure" : metricId,
-                segment.isEmpty() ? "everyone" : segment,
+                series.experimentId() + "/" + series.configVersion(),
+                series.variantId(),
+                series.metricId().isEmpty() ? "exposure" : series.metricId(),
+                series.segment().isEmpty() ? "everyone" : series.segment(),
                 "+" + (cohortMs - BEGINNING) / HOUR + "h",
-                unitClass);
-        if (metricId.isEmpty()) {
+                series.unitClass());
+        if (series.metricId().isEmpty()) {
             units.merge(slot, n, Long::sum);
             units.remove(slot, 0L);
         } else {

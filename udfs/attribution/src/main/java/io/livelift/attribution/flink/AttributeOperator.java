@@ -58,7 +58,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private static final long UNSURE_MS = 60_000;
 
     /** Where a record is so far behind, sums wait for others a fourth of that, up to the most. */
-    private static final long MOST_FLUSH_MS = 2000;
+    private static final long MOST_FLUSH_MS = 10_000;
 
     /** About 200 MB a task, with a state backend that needs it. */
     private static final int MOST_KEPT = 200_000;
@@ -139,7 +139,6 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
         }
         definitions.accept(record.appendTimeMs);
         shares.received(record.tenantId, record.appendTimeMs);
-        sums.of(record.tenantId);
         UnitMemory unit = units.get();
         byte[] before = unit == null ? null : unit.bytes();
         byte[] after = engine.onRecord(before, unit == null ? 0 : unit.length(), unitPages, record);
@@ -154,7 +153,6 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
         long watermark = timers.currentWatermark();
         definitions.accept(watermark);
         String tenantId = timer.getKey().tenantId();
-        sums.of(tenantId);
         UnitMemory unit = units.get();
         if (unit == null) {
             return;

@@ -2,6 +2,7 @@ package io.livelift.attribution.flink;
 
 import io.livelift.attribution.LogRecord;
 import io.livelift.attribution.Reason;
+import io.livelift.attribution.Series;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -74,27 +75,18 @@ final class DeltaRows {
     }
 
     /** A row that counts nothing yet. */
-    GenericRowData keyed(
-            String kind,
-            String tenantId,
-            String experimentId,
-            int configVersion,
-            String variantId,
-            String metricId,
-            String segment,
-            long cohortMs,
-            String unitClass) {
+    GenericRowData of(Series series, long cohortMs) {
         return GenericRowData.of(
-                text(kind),
+                text(series.kind()),
                 epoch,
-                text(tenantId),
-                text(experimentId),
-                configVersion,
-                text(variantId),
-                text(metricId),
-                text(segment),
+                text(series.tenantId()),
+                text(series.experimentId()),
+                series.configVersion(),
+                text(series.variantId()),
+                text(series.metricId()),
+                text(series.segment()),
                 cohortMs,
-                text(unitClass),
+                text(series.unitClass()),
                 region,
                 0L,
                 NO_SUMS,
@@ -109,7 +101,7 @@ final class DeltaRows {
     }
 
     GenericRowData coverage(int task, long watermark) {
-        GenericRowData row = keyed(COVERAGE, "", "", 0, "", String.valueOf(task), "", 0, "");
+        GenericRowData row = of(new Series(COVERAGE, "", "", 0, "", String.valueOf(task), "", ""), 0);
         count(row, 0, NO_SUMS, watermark);
         return row;
     }
@@ -121,7 +113,7 @@ final class DeltaRows {
             value = Arrays.copyOf(value, MOST_REFUSED_BYTES);
             told = detail + " (the first " + MOST_REFUSED_BYTES + " of " + record.value.length + " bytes are kept)";
         }
-        GenericRowData row = keyed("rejected", record.tenantId, "", 0, "", "", "", 0, "");
+        GenericRowData row = of(new Series("rejected", record.tenantId, "", 0, "", "", "", ""), 0);
         row.setField(COUNTED_AT, record.appendTimeMs);
         row.setField(
                 COUNTED_AT + 1,

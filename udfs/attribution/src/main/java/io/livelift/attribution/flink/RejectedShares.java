@@ -3,6 +3,7 @@ package io.livelift.attribution.flink;
 import io.livelift.attribution.LogRecord;
 import io.livelift.attribution.Output;
 import io.livelift.attribution.Reason;
+import io.livelift.attribution.Series;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
@@ -71,30 +72,8 @@ final class RejectedShares implements Output {
     }
 
     @Override
-    public void delta(
-            String kind,
-            String experimentId,
-            int configVersion,
-            String variantId,
-            String metricId,
-            String segment,
-            long cohortMs,
-            String unitClass,
-            long n,
-            byte[] sums,
-            long appendTimeMs) {
-        output.delta(
-                kind,
-                experimentId,
-                configVersion,
-                variantId,
-                metricId,
-                segment,
-                cohortMs,
-                unitClass,
-                n,
-                sums,
-                appendTimeMs);
+    public void delta(Series series, long cohortMs, long n, byte[] sums, long appendTimeMs) {
+        output.delta(series, cohortMs, n, sums, appendTimeMs);
     }
 
     private Tenant tenant(String tenantId) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.livelift.attribution.LogRecord;
 import io.livelift.attribution.Reason;
+import io.livelift.attribution.Series;
 import io.livelift.attribution.SumDelta;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,10 +22,16 @@ class PendingSumsTest {
     private static final int TENANT_ID = 2;
     private static final int EXPERIMENT_ID = 3;
     private static final int METRIC_ID = 6;
+    private static final int COHORT = 8;
     private static final int N = 11;
     private static final int SUMS = 12;
     private static final int COUNTED_AT = 13;
     private static final int REFUSED = 14;
+
+    private static final Series CHECKOUT =
+            new Series("slot", "acme", "checkout", 1, "treatment", "revenue", "", "clean");
+    private static final Series BANNER = new Series("slot", "acme", "banner", 1, "treatment", "revenue", "", "clean");
+    private static final Series LEDGER = new Series("ledger", "acme", "", 0, "", "livelift.acme.outcomes", "", "");
 
     private final RowDataSerializer copies = new RowDataSerializer(DeltaRows.LOGICAL);
     private final List<RowData> rows = new ArrayList<>();
@@ -32,9 +39,9 @@ class PendingSumsTest {
     @Test
     void changesOfOneKeyAreOneRowWithTheirSumAndTheNewestMoment() {
         PendingSums pending = pending("");
-        slot(pending, "checkout", 2, 1000);
-        slot(pending, "checkout", -1, 3000);
-        slot(pending, "checkout", 4, 2000);
+        slot(pending, CHECKOUT, 2, 1000);
+        slot(pending, CHECKOUT, -1, 3000);
+        slot(pending, CHECKOUT, 4, 2000);
         assertTrue(rows.isEmpty());
         pending.flush();
         RowData row = rows.get(0);
@@ -47,10 +54,10 @@ class PendingSumsTest {
     @Test
     void aFlushForgetsWhatHasLeft() {
         PendingSums pending = pending("");
-        slot(pending, "checkout", 2, 3000);
+        slot(pending, CHECKOUT, 2, 3000);
         pending.flush();
         assertTrue(pending.isEmpty());
-        slot(pending, "checkout", 1, 1000);
+        slot(pending, CHECKOUT, 1, 1000);
         assertFalse(pending.isEmpty());
         pending.flush();
         assertEquals(List.of(2L, 1L), rows.stream().map(row -> row.getLong(N)).toList());
@@ -60,21 +67,15 @@ class PendingSumsTest {
     }
 
     @Test
-    void keysThatDifferInOnePartAreRowsOfTheirOwn() {
+    void eachSeriesAndEachCohortIsARowOfItsOwn() {
         PendingSums pending = pending("");
-        pending.delta("slot", "e", 1, "v", "m", "s", 0, "clean", 1, FIVE, 1);
-        pending.delta("activity", "e", 1, "v", "m", "s", 0, "clean", 1, FIVE, 1);
-        pending.delta("slot", "f", 1, "v", "m", "s", 0, "clean", 1, FIVE, 1);
-        pending.delta("slot", "e", 2, "v", "m", "s", 0, "clean", 1, FIVE, 1);
-        pending.delta("slot", "e", 1, "w", "m", "s", 0, "clean", 1, FIVE, 1);
-        pending.delta("slot", "e", 1, "v", "n", "s", 0, "clean", 1, FIVE, 1);
-        pending.delta("slot", "e", 1, "v", "m", "t", 0, "clean", 1, FIVE, 1);
-        pending.delta("slot", "e", 1, "v", "m", "s", 9, "clean", 1, FIVE, 1);
-        pending.delta("slot", "e", 1, "v", "m", "s", 0, "crossed", 1, FIVE, 1);
-        pending.of("umbrella");
-        pending.delta("slot", "e", 1, "v", "m", "s", 0, "clean", 1, FIVE, 1);
+        pending.delta(CHECKOUT, 0, 1, FIVE, 1);
+        pending.delta(CHECKOUT, 9, 1, FIVE, 1);
+        pending.delta(LEDGER, 0, 1, FIVE, 1);
+        pending.delta(LEDGER, 9, 1, FIVE, 1);
         pending.flush();
-        assertEquals(10, rows.size());
+        assertEquals(List.of("slot", "slot", "ledger", "ledger"), kinds());
+        assertEquals(List.of(0L, 9L, 0L, 9L), rows.stream().map(row -> row.getLong(COHORT)).toList());
         rows.forEach(row -> assertEquals(1, row.getLong(N)));
     }
 
@@ -83,7 +84,7 @@ class PendingSumsTest {
         PendingSums pending = pending("");
         for (int round = 0; round < 2; round++) {
             for (int cohort = 0; cohort <= PendingSums.MOST_REMEMBERED; cohort++) {
-                pending.delta("slot", "e", 1, "v", "m", "", cohort, "clean", 1, FIVE, 1);
+                pending.delta(CHECKOUT, cohort, 1, FIVE, 1);
             }
             assertTrue(pending.isFull());
             pending.flush();
@@ -95,7 +96,7 @@ class PendingSumsTest {
     @Test
     void everyRowBearsTheEpochOfTheJobAndItsTenant() {
         PendingSums pending = pending("");
-        slot(pending, "checkout", 1, 1000);
+        slot(pending, CHECKOUT, 1, 1000);
         ledger(pending);
         pending.rejected(Reason.TOO_LATE, "", record());
         pending.flush();
@@ -107,7 +108,7 @@ class PendingSumsTest {
     @Test
     void aCountedChangeIsInTheColumnsOfItsKey() {
         PendingSums pending = pending("");
-        slot(pending, "checkout", 1, 1000);
+        slot(pending, CHECKOUT, 1, 1000);
         pending.flush();
         RowData row = rows.get(0);
         assertEquals("checkout", row.getString(EXPERIMENT_ID).toString());
@@ -118,10 +119,10 @@ class PendingSumsTest {
     @Test
     void aJobForOneExperimentWritesNothingOfOthersNorLedgerNorRefusedRecords() {
         PendingSums pending = pending("checkout");
-        slot(pending, "banner", 1, 1000);
+        slot(pending, BANNER, 1, 1000);
         ledger(pending);
         pending.rejected(Reason.TOO_LATE, "", record());
-        slot(pending, "checkout", 1, 1000);
+        slot(pending, CHECKOUT, 1, 1000);
         pending.flush();
         assertEquals(List.of("slot"), kinds());
         assertEquals("checkout", rows.get(0).getString(EXPERIMENT_ID).toString());
@@ -139,18 +140,15 @@ class PendingSumsTest {
     }
 
     private PendingSums pending(String onlyExperimentId) {
-        PendingSums pending =
-                new PendingSums(new DeltaRows("local", 7), onlyExperimentId, row -> rows.add(copies.copy(row)));
-        pending.of("acme");
-        return pending;
+        return new PendingSums(new DeltaRows("local", 7), onlyExperimentId, row -> rows.add(copies.copy(row)));
     }
 
-    private static void slot(PendingSums pending, String experimentId, long n, long atMs) {
-        pending.delta("slot", experimentId, 1, "treatment", "revenue", "", 0, "clean", n, FIVE, atMs);
+    private static void slot(PendingSums pending, Series series, long n, long atMs) {
+        pending.delta(series, 0, n, FIVE, atMs);
     }
 
     private static void ledger(PendingSums pending) {
-        pending.delta("ledger", "", 0, "", "livelift.acme.outcomes", "", 0, "", 1, FIVE, 1000);
+        pending.delta(LEDGER, 0, 1, FIVE, 1000);
     }
 
     private static LogRecord record() {
