@@ -10,7 +10,9 @@ final class ActivityRows {
     private static final byte[] NO_SUMS = new byte[0];
 
     private final Output output;
-    private final SumsWriter sums = new SumsWriter();
+    private final SumsWriter writer = new SumsWriter();
+    private long lastValue;
+    private byte[] lastSums = NO_SUMS;
 
     ActivityRows(Output output) {
         this.output = output;
@@ -34,12 +36,18 @@ final class ActivityRows {
 
     /** An outcome enters a metric's y, or leaves it: n is 1 or -1. */
     void outcome(Place place, int metric, StoredOutcome outcome, long n, long asOfMs) {
-        long value = n * outcome.valueMicros;
-        sums.start();
-        if (value != 0) {
-            sums.put(0, value, value >> 63, value >> 63);
+        send(place, metric, outcome.occurredAtMs, n, sums(n * outcome.valueMicros), asOfMs);
+    }
+
+    /** The value as the first sum. A unit's experiments mostly ask for the same one after the other. */
+    private byte[] sums(long value) {
+        if (value != lastValue) {
+            writer.start();
+            writer.put(0, value, value >> 63, value >> 63);
+            lastValue = value;
+            lastSums = value == 0 ? NO_SUMS : writer.finish();
         }
-        send(place, metric, outcome.occurredAtMs, n, sums.finish(), asOfMs);
+        return lastSums;
     }
 
     private void send(Place place, int metric, long timeMs, long n, byte[] change, long asOfMs) {

@@ -3,6 +3,7 @@ package io.livelift.attribution;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.math.BigInteger;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 
@@ -26,8 +27,13 @@ public final class SumDelta {
 
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
-    /** Three words for each sum, least significant first. */
-    private final long[] words = new long[3 * SUMS];
+    private static final long[] NONE = {};
+
+    /** The lowest word of each sum, up to the highest sum that was met: most totals have few. */
+    private long[] low = NONE;
+
+    /** The middle and the high word of each of these sums; null while all of them fit their lowest word. */
+    private long[] upper;
 
     /**
      * Adds sums in the wire form.
@@ -46,20 +52,22 @@ public final class SumDelta {
 
     /** Adds another total; fails as {@link #add(byte[])} does. */
     public void add(SumDelta other) {
-        for (int word = 0; word < words.length; word += 3) {
-            add(words, word, other.words[word], other.words[word + 1], other.words[word + 2]);
+        reserve(other.low.length);
+        for (int sum = 0; sum < other.low.length; sum++) {
+            add(sum, other.low[sum], other.middle(sum), other.high(sum));
         }
     }
 
     /** Back to all zero. */
     public void clear() {
-        Arrays.fill(words, 0);
+        Arrays.fill(low, 0);
+        upper = null;
     }
 
     /** Whether all sums are 0. */
     public boolean isZero() {
-        for (long word : words) {
-            if (word != 0) {
+        for (int sum = 0; sum < low.length; sum++) {
+            if ((low[sum] | middle(sum) | high(sum)) != 0) {
                 return false;
             }
         }
@@ -68,14 +76,11 @@ public final class SumDelta {
 
     /** The sums in the wire form. */
     public byte[] toBytes() {
-        SumsWriter writer = new SumsWriter();
+        SumsWriter writer = new SumsWriter(low.length);
         writer.start();
-        for (int sum = 0; sum < SUMS; sum++) {
-            long low = words[3 * sum];
-            long middle = words[3 * sum + 1];
-            long high = words[3 * sum + 2];
-            if ((low | middle | high) != 0) {
-                writer.put(sum, low, middle, high);
+        for (int sum = 0; sum < low.length; sum++) {
+            if ((low[sum] | middle(sum) | high(sum)) != 0) {
+                writer.put(sum, low[sum], middle(sum), high(sum));
             }
         }
         return writer.finish();
@@ -90,12 +95,13 @@ public final class SumDelta {
         SumDelta total = new SumDelta();
         total.add(sums);
         BigInteger[] decoded = new BigInteger[SUMS];
-        byte[] bigEndian = new byte[MAX_LENGTH];
-        for (int sum = 0; sum < SUMS; sum++) {
-            for (int i = 0; i < MAX_LENGTH; i++) {
-                bigEndian[MAX_LENGTH - 1 - i] = (byte) (total.words[3 * sum + i / 8] >> 8 * (i % 8));
-            }
-            decoded[sum] = new BigInteger(bigEndian);
+        Arrays.fill(decoded, BigInteger.ZERO);
+        for (int sum = 0; sum < total.low.length; sum++) {
+            ByteBuffer bigEndian = ByteBuffer.allocate(MAX_LENGTH)
+                    .putLong(total.high(sum))
+                    .putLong(total.middle(sum))
+                    .putLong(total.low[sum]);
+            decoded[sum] = new BigInteger(bigEndian.array());
         }
         return decoded;
     }
@@ -105,18 +111,19 @@ public final class SumDelta {
             return;
         }
         int present = presentSums(sums);
+        reserve(Integer.SIZE - Integer.numberOfLeadingZeros(present));
         int at = 2;
         for (int left = present; left != 0; left &= left - 1) {
             int sum = Integer.numberOfTrailingZeros(left);
             int length = lengthAt(sums, at++);
-            long low = word(sums, at, length, 0);
-            long middle = length > 8 ? word(sums, at, length, 8) : low >> 63;
-            long high = length > 16 ? word(sums, at, length, 16) : middle >> 63;
+            long lowWord = word(sums, at, length, 0);
+            long middleWord = length > 8 ? word(sums, at, length, 8) : lowWord >> 63;
+            long highWord = length > 16 ? word(sums, at, length, 16) : middleWord >> 63;
             at += length;
             if (sign > 0) {
-                add(words, 3 * sum, low, middle, high);
+                add(sum, lowWord, middleWord, highWord);
             } else {
-                subtract(words, 3 * sum, low, middle, high);
+                subtract(sum, lowWord, middleWord, highWord);
             }
         }
         requireEnd(sums, at);
@@ -165,31 +172,74 @@ public final class SumDelta {
         return word;
     }
 
-    private static void add(long[] words, int at, long low, long middle, long high) {
-        long newLow = words[at] + low;
-        long carry = Long.compareUnsigned(newLow, low) < 0 ? 1 : 0;
-        long partial = words[at + 1] + middle;
-        long partialCarry = Long.compareUnsigned(partial, middle) < 0 ? 1 : 0;
-        long newMiddle = partial + carry;
-        long middleCarry = partialCarry | (carry == 1 && newMiddle == 0 ? 1 : 0);
-        words[at] = newLow;
-        words[at + 1] = newMiddle;
-        words[at + 2] = top(words[at + 2], high, middleCarry);
+    private long middle(int sum) {
+        return upper == null ? low[sum] >> 63 : upper[2 * sum];
     }
 
-    private static void subtract(long[] words, int at, long low, long middle, long high) {
+    private long high(int sum) {
+        return upper == null ? low[sum] >> 63 : upper[2 * sum + 1];
+    }
+
+    /** Room for so many sums. */
+    private void reserve(int sums) {
+        if (sums > low.length) {
+            low = Arrays.copyOf(low, sums);
+            if (upper != null) {
+                upper = Arrays.copyOf(upper, 2 * sums);
+            }
+        }
+    }
+
+    private void widen() {
+        long[] signs = new long[2 * low.length];
+        for (int sum = 0; sum < low.length; sum++) {
+            signs[2 * sum] = low[sum] >> 63;
+            signs[2 * sum + 1] = low[sum] >> 63;
+        }
+        upper = signs;
+    }
+
+    private static boolean fitsOneWord(long lowWord, long middleWord, long highWord) {
+        return middleWord == lowWord >> 63 && highWord == middleWord;
+    }
+
+    private void add(int sum, long lowWord, long middleWord, long highWord) {
+        long newLow = low[sum] + lowWord;
+        if (upper == null) {
+            boolean overflows = ((low[sum] ^ newLow) & (lowWord ^ newLow)) < 0;
+            if (!overflows && fitsOneWord(lowWord, middleWord, highWord)) {
+                low[sum] = newLow;
+                return;
+            }
+            widen();
+        }
+        long carry = Long.compareUnsigned(newLow, lowWord) < 0 ? 1 : 0;
+        addUpper(sum, newLow, middleWord, highWord, carry);
+    }
+
+    private void subtract(int sum, long lowWord, long middleWord, long highWord) {
+        long newLow = low[sum] - lowWord;
+        if (upper == null) {
+            boolean overflows = ((low[sum] ^ lowWord) & (low[sum] ^ newLow)) < 0;
+            if (!overflows && fitsOneWord(lowWord, middleWord, highWord)) {
+                low[sum] = newLow;
+                return;
+            }
+            widen();
+        }
         // a - b = a + ~b + 1: the one is carried in at the bottom.
-        long notLow = ~low;
-        long newLow = words[at] + notLow + 1;
-        long carry = Long.compareUnsigned(words[at], low) >= 0 ? 1 : 0;
-        long notMiddle = ~middle;
-        long partial = words[at + 1] + notMiddle;
-        long partialCarry = Long.compareUnsigned(partial, notMiddle) < 0 ? 1 : 0;
+        long carry = Long.compareUnsigned(low[sum], lowWord) >= 0 ? 1 : 0;
+        addUpper(sum, newLow, ~middleWord, ~highWord, carry);
+    }
+
+    private void addUpper(int sum, long newLow, long middleWord, long highWord, long carry) {
+        long partial = upper[2 * sum] + middleWord;
+        long partialCarry = Long.compareUnsigned(partial, middleWord) < 0 ? 1 : 0;
         long newMiddle = partial + carry;
         long middleCarry = partialCarry | (carry == 1 && newMiddle == 0 ? 1 : 0);
-        words[at] = newLow;
-        words[at + 1] = newMiddle;
-        words[at + 2] = top(words[at + 2], ~high, middleCarry);
+        upper[2 * sum + 1] = top(upper[2 * sum + 1], highWord, middleCarry);
+        upper[2 * sum] = newMiddle;
+        low[sum] = newLow;
     }
 
     private static long top(long a, long b, long carry) {

@@ -11,11 +11,20 @@ final class SumsWriter {
     private static final int HEAD = 2;
     private static final byte[] ZERO = new byte[0];
 
-    /** Room for the longest form, and for the rest of a whole word behind it. */
-    private final byte[] buffer = new byte[HEAD + SumDelta.SUMS * (1 + SumDelta.MAX_LENGTH) + 8];
+    private final byte[] buffer;
 
     private int present;
     private int end;
+
+    SumsWriter() {
+        this(SumDelta.SUMS);
+    }
+
+    /** @param sums how many will be written at most */
+    SumsWriter(int sums) {
+        // Room for the longest form, and for the rest of a whole word behind it.
+        buffer = new byte[HEAD + sums * (1 + SumDelta.MAX_LENGTH) + 8];
+    }
 
     void start() {
         present = 0;

@@ -23,7 +23,7 @@ import org.apache.flink.table.data.RowData;
  */
 final class PendingSums implements Output {
     /** Entries are remembered between flushes, because most come again; when there are more, all are forgotten. */
-    static final int MOST_REMEMBERED = 50_000;
+    static final int MOST_REMEMBERED = 100_000;
 
     private static final byte[] NO_SUMS = {};
     private static final int FEWEST_PLACES = 1024;
