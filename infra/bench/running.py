@@ -24,8 +24,8 @@ from infra.bench.progress import Look, Measured, steady
 LOOK_EVERY_S = 0.2
 ENOUGH_SHARE = 0.98
 """Of all records: then a run is over, before some task has nothing left to do."""
-LEAST_PREFIX = 250_000
-"""Records a slow contender reads, however long it takes: three quarters of them are measured."""
+LEAST_PREFIX = 350_000
+"""Records a slow contender reads, however long it takes: three fifths of them are measured."""
 STANDSTILL_S = 60.0
 
 
@@ -69,7 +69,7 @@ def run_once(
 
     Args:
         records: How many there are.
-        since: Measured from so many records on; by default from a quarter of what it read.
+        since: Measured from so many records on; by default from two fifths of what it read.
         recording: Where to write what Flight Recorder saw; it costs some percent.
         at_end: Called before the job is cancelled.
 

@@ -15,7 +15,7 @@ def test_start_up_and_idle_time_do_not_count() -> None:
     measured = steady(START_UP + WORKING + IDLE)
     assert measured.events_per_s == pytest.approx(500)
     assert measured.cpu_us_per_event == pytest.approx(4000)
-    assert measured.records == pytest.approx(0.75 * 4100)
+    assert measured.records == pytest.approx(0.6 * 4100)
 
 
 def test_points_between_two_looks_are_found_by_the_share_of_the_way() -> None:
