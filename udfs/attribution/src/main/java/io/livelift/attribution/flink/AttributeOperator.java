@@ -57,8 +57,8 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     /** Clocks of tasks and brokers differ by less, and a row is on its way no longer. */
     private static final long UNSURE_MS = 60_000;
 
-    /** Where a record is so far behind, sums wait for others a fourth of that, up to the most. */
-    private static final long MOST_FLUSH_MS = 10_000;
+    /** Sums of records that are late anyway wait for more of their kind a fourth of that, up to the most. */
+    private static final long MOST_WAIT_MS = 60_000;
 
     /** About 200 MB a task, with a state backend that needs it. */
     private static final int MOST_KEPT = 200_000;
@@ -79,6 +79,11 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
 
     private transient boolean tellsCoverage;
     private transient long coverageToldMs;
+    private transient long flushedMs;
+
+    /** Since the last look. */
+    private transient boolean hasReceived;
+
     private transient LogRecord record;
     private transient StreamRecord<RowData> row;
     private transient Units units;
@@ -118,12 +123,13 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
                         "pages", IntSerializer.INSTANCE, BytePrimitiveArraySerializer.INSTANCE));
         unitPages = new UnitPages(pages);
         timers = getInternalTimerService("wake", VoidNamespaceSerializer.INSTANCE, this);
-        flushLater(0);
+        lookAgainLater();
     }
 
     @Override
     public void processElement(StreamRecord<Received> element) throws Exception {
         Received received = element.getValue();
+        hasReceived = true;
         TenantTopic topic = received.topic();
         record.tenantId = topic.tenantId();
         record.kind = topic.kind();
@@ -200,25 +206,33 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
 
     // ---- when sums leave
 
-    /**
-     * At a round moment, so that the changes of all tasks meet at the next aggregate. Nobody waits for what is late
-     * already: while the task is behind, more of a key goes into a row.
-     */
-    private void flushLater(long behindMs) {
-        long waitMs = Math.max(flushMs, Math.min(MOST_FLUSH_MS, behindMs / 4));
+    /** At round moments, so that the changes of all tasks meet at the next aggregate. */
+    private void lookAgainLater() {
         long now = getProcessingTimeService().getCurrentProcessingTime();
-        getProcessingTimeService().registerTimer(now - now % flushMs + waitMs, this::flushAndGoOn);
+        getProcessingTimeService().registerTimer(now - now % flushMs + flushMs, this::look);
     }
 
-    private void flushAndGoOn(long now) {
+    private void look(long now) {
         if (tellsCoverage && now >= coverageToldMs + COVERAGE_EVERY_MS && timers.currentWatermark() > 0) {
             coverageToldMs = now;
             sums.coverage(getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(), timers.currentWatermark());
         }
-        long behindMs = sums.isEmpty() ? 0 : now - record.appendTimeMs;
-        sums.flush();
+        if (!waitsForMore(now)) {
+            flush();
+        }
         writeAgain();
-        flushLater(behindMs);
+        hasReceived = false;
+        lookAgainLater();
+    }
+
+    /** Nobody waits for what is late already: while the task works off a backlog, more of a key goes into a row. */
+    private boolean waitsForMore(long now) {
+        return hasReceived && now - flushedMs < Math.min(MOST_WAIT_MS, (now - record.appendTimeMs) / 4);
+    }
+
+    private void flush() {
+        flushedMs = getProcessingTimeService().getCurrentProcessingTime();
+        sums.flush();
     }
 
     /**
@@ -249,13 +263,13 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
 
     private void flushIfFull() {
         if (sums.isFull()) {
-            sums.flush();
+            flush();
         }
     }
 
     @Override
     public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
-        sums.flush();
+        flush();
         super.prepareSnapshotPreBarrier(checkpointId);
     }
 
@@ -283,7 +297,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
 
     @Override
     public void finish() throws Exception {
-        sums.flush();
+        flush();
         super.finish();
     }
 }

@@ -11,15 +11,12 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import java.util.concurrent.locks.ReentrantLock;
 import javax.management.JMException;
 import javax.management.ObjectName;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.Consumer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
-import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,11 +36,6 @@ final class DefinitionsFollower implements DefinitionBook {
 
     private static final String CLIENT_ID = "livelift-attribution-definitions";
 
-    /** How long the broker may be away before the task fails and Flink starts it again. */
-    private static final Duration PATIENCE = Duration.ofSeconds(30);
-
-    private static final Duration A_WHILE = Duration.ofMillis(100);
-
     /** A definition is shown to readers so soon after its append time. */
     private static final long SHOWN_AFTER_MS = Endings.EFFECT_MS / 2;
 
@@ -53,7 +45,6 @@ final class DefinitionsFollower implements DefinitionBook {
     private final DefinitionCatalog definitions = new DefinitionCatalog();
     private final ReentrantLock reading = new ReentrantLock();
     private final Consumer<byte[], byte[]> consumer;
-    private final List<TopicPartition> partitions;
     private final Clock clock;
     private volatile long caughtUpTo = Long.MIN_VALUE;
 
@@ -74,17 +65,7 @@ final class DefinitionsFollower implements DefinitionBook {
     }
 
     private static Consumer<byte[], byte[]> consumer(String bootstrap) {
-        Properties properties = new Properties();
-        properties.setProperty("bootstrap.servers", bootstrap);
-        properties.setProperty("client.id", CLIENT_ID);
-        properties.setProperty("auto.offset.reset", "earliest");
-        properties.setProperty("enable.auto.commit", "false");
-        properties.setProperty("allow.auto.create.topics", "false");
-        properties.setProperty("default.api.timeout.ms", String.valueOf(PATIENCE.toMillis()));
-        properties.setProperty("metric.reporters", "");
-        properties.setProperty("enable.metrics.push", "false");
-        Consumer<byte[], byte[]> consumer =
-                new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        Consumer<byte[], byte[]> consumer = TopicReading.consumer(bootstrap, CLIENT_ID);
         letGo();
         return consumer;
     }
@@ -104,7 +85,7 @@ final class DefinitionsFollower implements DefinitionBook {
         this.consumer = consumer;
         this.clock = clock;
         try {
-            partitions = consumer.partitionsFor(topic).stream()
+            List<TopicPartition> partitions = consumer.partitionsFor(topic).stream()
                     .map(partition -> new TopicPartition(topic, partition.partition()))
                     .toList();
             if (partitions.isEmpty()) {
@@ -166,7 +147,7 @@ final class DefinitionsFollower implements DefinitionBook {
         try {
             if (neededMs > caughtUpTo) {
                 long longPastMs = clock.millis() - MOST_CLOCK_SKEW_MS;
-                readToEnd();
+                TopicReading.toTheEnd(consumer, this::take);
                 caughtUpTo = Math.max(shownMs, longPastMs);
             }
         } finally {
@@ -174,35 +155,18 @@ final class DefinitionsFollower implements DefinitionBook {
         }
     }
 
-    private void readToEnd() {
-        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-        long deadline = System.nanoTime() + PATIENCE.toNanos();
-        while (isBehind(ends)) {
-            if (System.nanoTime() > deadline) {
-                throw new IllegalStateException("the definitions up to " + ends + " could not be read in " + PATIENCE);
+    private void take(ConsumerRecord<byte[], byte[]> record) {
+        try {
+            if (record.value() != null) {
+                definitions.add(DefinitionReader.read(record.value(), record.timestamp()));
             }
-            take(A_WHILE);
-        }
-    }
-
-    private boolean isBehind(Map<TopicPartition, Long> ends) {
-        return ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue());
-    }
-
-    private void take(Duration patience) {
-        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(patience)) {
-            try {
-                if (record.value() != null) {
-                    definitions.add(DefinitionReader.read(record.value(), record.timestamp()));
-                }
-            } catch (RuntimeException e) {
-                LOG.error(
-                        "passed over {}-{}@{}, which is no definition",
-                        record.topic(),
-                        record.partition(),
-                        record.offset(),
-                        e);
-            }
+        } catch (RuntimeException e) {
+            LOG.error(
+                    "passed over {}-{}@{}, which is no definition",
+                    record.topic(),
+                    record.partition(),
+                    record.offset(),
+                    e);
         }
     }
 }

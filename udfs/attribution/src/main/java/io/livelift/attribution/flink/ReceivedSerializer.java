@@ -5,13 +5,12 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
-import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
 /** Records between tasks. They live there for moments only, so the form may change with any release. */
-final class ReceivedSerializer extends TypeSerializer<Received> {
+final class ReceivedSerializer extends OwnSerializer<Received> {
     private static final long serialVersionUID = 1;
     private static final int NULL = -1;
 
@@ -71,56 +70,15 @@ final class ReceivedSerializer extends TypeSerializer<Received> {
         return topic;
     }
 
-    // ---- what Flink asks of every serializer
-
+    /** It remembers topics, so each task has its own. */
     @Override
-    public boolean isImmutableType() {
-        return true;
-    }
-
-    @Override
-    public TypeSerializer<Received> duplicate() {
+    public ReceivedSerializer duplicate() {
         return new ReceivedSerializer();
     }
 
     @Override
     public Received createInstance() {
         return new Received(TenantTopic.of(""), 0, 0, 0, null, null);
-    }
-
-    @Override
-    public Received copy(Received from) {
-        return from;
-    }
-
-    @Override
-    public Received copy(Received from, Received reuse) {
-        return from;
-    }
-
-    @Override
-    public int getLength() {
-        return -1;
-    }
-
-    @Override
-    public Received deserialize(Received reuse, DataInputView in) throws IOException {
-        return deserialize(in);
-    }
-
-    @Override
-    public void copy(DataInputView in, DataOutputView out) throws IOException {
-        serialize(deserialize(in), out);
-    }
-
-    @Override
-    public boolean equals(Object other) {
-        return other instanceof ReceivedSerializer;
-    }
-
-    @Override
-    public int hashCode() {
-        return getClass().hashCode();
     }
 
     @Override

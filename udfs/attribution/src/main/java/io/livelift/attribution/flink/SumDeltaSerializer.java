@@ -4,7 +4,6 @@ import io.livelift.attribution.SumDelta;
 import java.io.IOException;
 import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
-import org.apache.flink.api.common.typeutils.base.TypeSerializerSingleton;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
@@ -14,7 +13,7 @@ import org.apache.flink.core.memory.DataOutputView;
  *
  * <p>The class's name is in savepoints and in the compiled plan; a new form gets a new version byte, not a new class.
  */
-public final class SumDeltaSerializer extends TypeSerializerSingleton<SumDelta> {
+public final class SumDeltaSerializer extends OwnSerializer<SumDelta> {
     private static final int VERSION = 1;
 
     @Override
@@ -35,16 +34,6 @@ public final class SumDeltaSerializer extends TypeSerializerSingleton<SumDelta> 
     }
 
     @Override
-    public SumDelta copy(SumDelta from, SumDelta reuse) {
-        return copy(from);
-    }
-
-    @Override
-    public int getLength() {
-        return -1;
-    }
-
-    @Override
     public void serialize(SumDelta total, DataOutputView target) throws IOException {
         write(total.toBytes(), target);
     }
@@ -55,16 +44,6 @@ public final class SumDeltaSerializer extends TypeSerializerSingleton<SumDelta> 
         SumDelta total = new SumDelta();
         total.add(read(source));
         return total;
-    }
-
-    @Override
-    public SumDelta deserialize(SumDelta reuse, DataInputView source) throws IOException {
-        return deserialize(source);
-    }
-
-    @Override
-    public void copy(DataInputView source, DataOutputView target) throws IOException {
-        write(read(source), target);
     }
 
     private static void write(byte[] sums, DataOutputView target) throws IOException {

@@ -3,12 +3,11 @@ package io.livelift.attribution.flink;
 import java.io.IOException;
 import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
-import org.apache.flink.api.common.typeutils.base.TypeSerializerSingleton;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
 /** Keys as four bytes with their length, then their bytes: the form in savepoints. */
-final class UnitKeySerializer extends TypeSerializerSingleton<UnitKey> {
+final class UnitKeySerializer extends OwnSerializer<UnitKey> {
     private static final long serialVersionUID = 1;
 
     @Override
@@ -25,40 +24,8 @@ final class UnitKeySerializer extends TypeSerializerSingleton<UnitKey> {
     }
 
     @Override
-    public UnitKey deserialize(UnitKey reuse, DataInputView in) throws IOException {
-        return deserialize(in);
-    }
-
-    @Override
-    public void copy(DataInputView in, DataOutputView out) throws IOException {
-        int length = in.readInt();
-        out.writeInt(length);
-        out.write(in, length);
-    }
-
-    @Override
-    public boolean isImmutableType() {
-        return true;
-    }
-
-    @Override
     public UnitKey createInstance() {
         return UnitKey.of("", null);
-    }
-
-    @Override
-    public UnitKey copy(UnitKey from) {
-        return from;
-    }
-
-    @Override
-    public UnitKey copy(UnitKey from, UnitKey reuse) {
-        return from;
-    }
-
-    @Override
-    public int getLength() {
-        return -1;
     }
 
     @Override

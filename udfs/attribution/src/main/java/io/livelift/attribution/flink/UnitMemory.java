@@ -3,7 +3,6 @@ package io.livelift.attribution.flink;
 import java.io.IOException;
 import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
-import org.apache.flink.api.common.typeutils.base.TypeSerializerSingleton;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
@@ -42,7 +41,7 @@ final class UnitMemory {
     }
 
     /** Four bytes with the length, then the bytes: the form in savepoints, that of any array of bytes. */
-    static final class Serializer extends TypeSerializerSingleton<UnitMemory> {
+    static final class Serializer extends OwnSerializer<UnitMemory> {
         private static final long serialVersionUID = 1;
 
         @Override
@@ -56,18 +55,6 @@ final class UnitMemory {
             byte[] state = new byte[in.readInt()];
             in.readFully(state);
             return new UnitMemory(state);
-        }
-
-        @Override
-        public UnitMemory deserialize(UnitMemory reuse, DataInputView in) throws IOException {
-            return deserialize(in);
-        }
-
-        @Override
-        public void copy(DataInputView in, DataOutputView out) throws IOException {
-            int length = in.readInt();
-            out.writeInt(length);
-            out.write(in, length);
         }
 
         @Override
@@ -85,16 +72,6 @@ final class UnitMemory {
             byte[] state = new byte[from.length];
             System.arraycopy(from.bytes, 0, state, 0, from.length);
             return new UnitMemory(state);
-        }
-
-        @Override
-        public UnitMemory copy(UnitMemory from, UnitMemory reuse) {
-            return copy(from);
-        }
-
-        @Override
-        public int getLength() {
-            return -1;
         }
 
         @Override

@@ -209,17 +209,39 @@ class AttributeOperatorTest {
 
     @ParameterizedTest
     @MethodSource("backends")
-    void changesWaitLongerWhereTheyAreLateAnyway(StateBackend backend) throws Exception {
+    void changesThatAreLateAnywayWaitForMoreOfTheirKind(StateBackend backend) throws Exception {
         try (OperatorStory story = new OperatorStory(backend)) {
             story.define("");
-            story.assign("user-1", BEGINNING - 6 * SECOND);
-            story.clock(BEGINNING + OperatorStory.FLUSH_MS);
+            story.assign("user-0", BEGINNING - 6 * SECOND);
+            story.flush();
             assertEquals(1, story.exposures());
-            story.assign("user-2", BEGINNING - 6 * SECOND);
-            story.clock(BEGINNING + 3 * OperatorStory.FLUSH_MS);
-            assertEquals(1, story.exposures());
-            story.clock(BEGINNING + 6 * OperatorStory.FLUSH_MS);
-            assertEquals(2, story.exposures());
+            for (int user = 1; user <= 4; user++) {
+                story.assign("user-" + user, BEGINNING - 6 * SECOND);
+                story.flush();
+                assertEquals(1, story.exposures());
+            }
+            story.assign("user-5", BEGINNING - 6 * SECOND);
+            story.flush();
+            assertEquals(6, story.exposures(), "a fourth of the 9 s that they are late is over");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void nothingWaitsOnceTheBacklogIsWorkedOff(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define("");
+            story.flush();
+            story.assign("user-1", BEGINNING - 60 * SECOND);
+            story.flush();
+            assertEquals(0, story.exposures());
+            story.flush();
+            assertEquals(1, story.exposures(), "nothing came any more");
+            story.assign("user-2", BEGINNING - 60 * SECOND);
+            story.flush();
+            story.assign("user-3", BEGINNING + SECOND);
+            story.flush();
+            assertEquals(3, story.exposures(), "the last was not late");
         }
     }
 
