@@ -33,7 +33,7 @@ GERMANY = "country=DE"
 DEFINITION = published(
     tenant_id=TENANT,
     experiment_id=EXPERIMENT,
-    planned_units=20000,
+    planned_units=200,
     segments={"country": ["DE", "FR"]},
     metrics=[
         a_metric(),

@@ -85,7 +85,7 @@ def results_table(rows: Sequence[Row], ratios: Sequence[Row], rules: Rules, now:
 
 def lift_and_interval(row: Row) -> tuple[str, str]:
     """The lift and its interval at any look, on one scale; of a question asked once that at one look."""
-    if row["status"] == "ok" and row.get("seq_ci_lower") is None:
+    if row["status"] == "ok" and row["seq_ci_lower"] is None:
         return _lift(row), at_one_look(row)
     return _lift(row), at_any_look(row)
 
@@ -94,20 +94,24 @@ def at_any_look(row: Row) -> str:
     """The confidence sequence, relative where it can be; or why there is none, in its place."""
     if row["status"] != "ok":
         return f"undetermined: {in_words(row['reason'])}"
-    if row.get("seq_rel_ci_lower") is not None:
+    if row["seq_rel_ci_lower"] is not None:
         return _with_limit(row, _percent(row["seq_rel_ci_lower"], row["seq_rel_ci_upper"]))
-    if row.get("seq_ci_lower") is not None:
+    if row["seq_ci_lower"] is not None:
         return _with_limit(row, _units(row["seq_ci_lower"], row["seq_ci_upper"]))
     return f"none: {in_words(row['reason'] or 'one_look_only')}"
 
 
 def at_one_look(row: Row) -> str:
-    """Welch's interval on the scale of the one that leads; nothing where there is none."""
-    if row["rel_ci_lower"] is not None and not _leads_in_units(row):
+    """The interval of the estimate that leads, on its scale; nothing where there is none."""
+    scale = "cuped" if _is_adjusted(row) else "abs"
+    lower, upper = row[f"{scale}_ci_lower"], row[f"{scale}_ci_upper"]
+    if _leads_in_units(row):
+        return _units(lower, upper)
+    if _is_adjusted(row):
+        return _percent(*sorted(end / row["mean_control"] for end in (lower, upper)))
+    if row["rel_ci_lower"] is not None:
         return _percent(row["rel_ci_lower"], row["rel_ci_upper"])
-    if row["abs_ci_lower"] is not None:
-        return _units(row["abs_ci_lower"], row["abs_ci_upper"])
-    return ""
+    return "" if lower is None else _units(lower, upper)
 
 
 def sample_ratio(ratio: Row) -> str:
@@ -160,22 +164,30 @@ def _lift(row: Row) -> str:
     """On the scale of the interval that leads, and with the covariate where that has it; none without one."""
     if row["status"] != "ok":
         return ""
-    has_relative = row["rel_diff"] is not None and row["rel_ci_lower"] is not None
-    relative = f"{100 * row['rel_diff']:+.2f} %" if has_relative else ""
-    if not _leads_in_units(row):
-        return relative or _in_units(row["abs_diff"])
-    if row.get("cuped_abs_diff") is not None:
-        return _in_units(row["cuped_abs_diff"])
-    return f"{_in_units(row['abs_diff'])} ({relative})" if relative else _in_units(row["abs_diff"])
+    if row["seq_rel_diff"] is not None:
+        return _share(row["seq_rel_diff"])
+    if row["rel_ci_lower"] is None or _is_adjusted(row):
+        return _in_units(row["cuped_abs_diff"] if _is_adjusted(row) else row["abs_diff"])
+    relative = _share(row["rel_diff"])
+    return f"{_in_units(row['abs_diff'])} ({relative})" if _leads_in_units(row) else relative
+
+
+def _share(lift: float) -> str:
+    return f"{100 * lift:+.2f} %"
 
 
 def _in_units(difference: float | None) -> str:
     return "" if difference is None else f"{number(difference, signed=True)} abs"
 
 
+def _is_adjusted(row: Row) -> bool:
+    """The estimate that leads has the covariate's noise taken out."""
+    return row["seq_ci_lower"] is not None and row["cuped_ci_lower"] is not None
+
+
 def _leads_in_units(row: Row) -> bool:
     """The interval for any look is in the metric's unit, because there is none of the lift."""
-    return row.get("seq_ci_lower") is not None and row.get("seq_rel_ci_lower") is None
+    return row["seq_ci_lower"] is not None and row["seq_rel_ci_lower"] is None
 
 
 def _allowed(metric: Mapping[str, Any]) -> str:

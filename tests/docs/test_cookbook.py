@@ -63,6 +63,7 @@ def test_todays_lift_is_the_newest_answer(client: Client) -> None:
     means = [moments.sums[0] / 1e6 / moments.n for moments in (control, treatment)]
     assert row["abs_diff"] == pytest.approx(means[1] - means[0])
     assert row["seq_ci_lower"] < row["abs_diff"] < row["seq_ci_upper"]
+    assert row["seq_rel_ci_lower"] < row["seq_rel_diff"] < row["seq_rel_ci_upper"]
 
 
 def test_history_has_both_moments_and_narrows(client: Client) -> None:

@@ -118,7 +118,9 @@ def test_a_slice_of_some_days_is_asked_once(settings: Settings) -> None:
         for text in ("2026-11-20..2026-11-21", "..")
     )
     assert (some["seq_p_value"], some["seq_ci_lower"], some["p_adjusted"]) == (None, None, None)
+    assert (some["seq_rel_ci_lower"], some["seq_rel_ci_upper"]) == (None, None)
     assert whole["seq_p_value"] is not None
+    assert whole["seq_rel_ci_lower"] < whole["seq_rel_diff"] < whole["seq_rel_ci_upper"]
 
 
 def test_a_policy_chooses_among_the_users_of_a_slice(settings: Settings) -> None:

@@ -276,9 +276,11 @@ def test_a_database_without_the_newer_views_still_shows_its_results(tmp_path: Pa
     with clickhouse(tmp_path) as old:
         apply(old)
         revert(old, 12)
-        world_of(old).add("result_rows", a_result())
+        row = {name: value for name, value in a_result().items() if not name.startswith("seq_rel_")}
+        world_of(old).add("result_rows", row)
         said = words(pages(old).get(CHECKOUT).text)
         assert "Revenue is higher with treatment" in said
+        assert "0.04320 … 0.2544 in the metric&#39;s unit" in said
         assert "This database keeps no decisions yet." in said
         assert "This database keeps no history yet." in said
         past = pages(old).get(State("acme", "checkout-button", as_of=now()).url)
