@@ -233,7 +233,8 @@ def _is_adjusted(row: Row) -> bool:
 
 
 def _difference(row: Row) -> float | None:
-    return row["cuped_abs_diff"] if _is_adjusted(row) else row["abs_diff"]
+    found: float | None = row["cuped_abs_diff"] if _is_adjusted(row) else row["abs_diff"]
+    return found
 
 
 def _estimate(row: Row) -> float | None:
