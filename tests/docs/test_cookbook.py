@@ -95,6 +95,14 @@ def test_crossed_users_and_bots_are_told_by_arm(client: Client) -> None:
     assert rows["control"]["share"] == pytest.approx(2 / 15)
 
 
+def test_an_experiment_is_complete_as_far_as_the_slowest_of_its_regions(client: Client) -> None:
+    regions = {row["region"]: row for row in rows_of(client, "How far has each region")}
+    assert regions["local"]["late_s"] > regions["elsewhere"]["late_s"] > 0
+    (row,) = rows_of(client, "Up to which moment is each")
+    assert (row["slowest_region"], row["complete_to"]) == ("local", regions["local"]["watermark"])
+    assert row["complete_to"] < row["counted_to"]
+
+
 def test_every_reason_of_refusal_is_told(client: Client) -> None:
     rows = rows_of(client, "How many records could not")
     assert sum(row["refused"] for row in rows) == 8
