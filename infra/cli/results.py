@@ -19,8 +19,9 @@ from infra.cli.output import note, print_json, stdout
 from infra.cli.refusals import refusals
 from infra.cli.results_table import Rules, results_table
 from infra.cohorts import Cohorts
+from infra.decisions import read_decisions
 from infra.definitions import read_published
-from infra.results import Question, Row, read_results, read_sample_ratios
+from infra.results import Question, Row, plain, read_results, read_sample_ratios
 
 
 class View(StrEnum):
@@ -86,12 +87,13 @@ def results(
         rows, ratios = (
             slice_of(settings, question, cohorts) if cohorts else newest(settings, question, output)
         )
+        decided = decisions_then(settings, question) if output is ResultFormat.TABLE else []
     if output is ResultFormat.JSON:
         print_json(rows)
     elif output is ResultFormat.CSV:
         print_csv(rows)
     elif rows or ratios:
-        stdout().print(results_table(rows, ratios, rules(settings), datetime.now(UTC)))
+        stdout().print(results_table(rows, ratios, decided, rules(settings), datetime.now(UTC)))
     else:
         raise CliError(f"no results{_of(tenant, experiment)} {'yet' if as_of is None else 'then'}")
 
@@ -113,6 +115,15 @@ def slice_of(settings: Settings, question: Question, cohorts: str) -> tuple[list
     if question.as_of_ms is not None:
         raise CliError("--cohorts judges the slots of now: leave out --as-of")
     return read_slice(settings, question, Cohorts.parse(cohorts))
+
+
+def decisions_then(settings: Settings, question: Question) -> list[Row]:
+    """What had been decided by the moment that is asked for."""
+    rows = read_decisions(settings, question.tenant_id, question.experiment_id)
+    if question.as_of_ms is None:
+        return rows
+    then = plain(datetime.fromtimestamp(question.as_of_ms / 1000, UTC))
+    return [row for row in rows if row["decided_at"] <= then]
 
 
 def rules(settings: Settings) -> Rules:

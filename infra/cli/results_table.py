@@ -34,6 +34,10 @@ LEGEND = """\
 at any look: where the effect lies, however often and whenever one looks; once it leaves out 0, there is one.
 at one look: narrower, and right only for who looks a single time, at a moment chosen beforehand.\
 """
+ADJUSTED_LEGEND = """\
+lift and intervals leave out by what users of the two arms differed before they were exposed, where the
+definition has a pre-period; so a lift is not always treatment over control.\
+"""
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,23 @@ class Rules:
     metrics: Mapping[tuple[str, str, int, str], Mapping[str, Any]] = field(default_factory=dict)
     """By tenant, experiment, config version (0 is the newest that has it) and metric."""
     alphas: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    newest: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """The newest config version of each experiment."""
 
     @classmethod
     def of(cls, published: Mapping[DefinitionKey, Published]) -> Self:
         """Of everything on the definitions topic."""
         metrics: dict[tuple[str, str, int, str], Mapping[str, Any]] = {}
         alphas: dict[tuple[str, str], float] = {}
+        newest: dict[tuple[str, str], int] = {}
         for key, definition in sorted(published.items()):
             experiment = key.tenant_id, key.experiment_id
             alphas[experiment] = definition.content["alpha"]
+            newest[experiment] = key.config_version
             for metric in definition.content["metrics"]:
                 metrics[*experiment, key.config_version, metric["id"]] = metric
                 metrics[*experiment, 0, metric["id"]] = metric
-        return cls(metrics, alphas)
+        return cls(metrics, alphas, newest)
 
     def role(self, row: Row) -> str:
         """``goal``, or of a guardrail how far its lift may go; empty for other metrics and unknown ones."""
@@ -65,8 +73,15 @@ class Rules:
             return ""
         return f"guardrail {_allowed(metric)}".strip() if metric["role"] == "guardrail" else metric["role"]
 
+    def is_in_force(self, decision: Row) -> bool:
+        """It is about the newest version; what an earlier one was stopped for may be mended by now."""
+        version = decision["config_version"]
+        return not 0 < version < self.newest.get(_experiment(decision), 0)
 
-def results_table(rows: Sequence[Row], ratios: Sequence[Row], rules: Rules, now: datetime) -> Group:
+
+def results_table(
+    rows: Sequence[Row], ratios: Sequence[Row], decided: Sequence[Row], rules: Rules, now: datetime
+) -> Group:
     """Each experiment's metrics under its name, as wide as a terminal of 80 to 100 columns."""
     ratio_of = {_experiment(ratio): ratio for ratio in ratios}
     metrics_of = {key: list(group) for key, group in groupby(rows, _experiment)}
@@ -77,10 +92,16 @@ def results_table(rows: Sequence[Row], ratios: Sequence[Row], rules: Rules, now:
         parts.append(_title(key, max(row["as_of"] for row in shown), rules, now))
         if ratio:
             parts.append(Text(sample_ratio(ratio)))
+        parts += [
+            Text(decision(each), "bold")
+            for each in decided
+            if _experiment(each) == key and rules.is_in_force(each)
+        ]
         if metrics:
             parts.append(table(COLUMNS, [_metric(row, rules) for row in metrics]))
         parts.append(Text())
-    return Group(*parts, *([Text(LEGEND)] if rows else []))
+    legend = [LEGEND, *([ADJUSTED_LEGEND] if any(map(_is_adjusted, rows)) else [])]
+    return Group(*parts, *(map(Text, legend) if rows else []))
 
 
 def lift_and_interval(row: Row) -> tuple[str, str]:
@@ -123,6 +144,17 @@ def sample_ratio(ratio: Row) -> str:
         )
     )
     return f"users: {counts}; {_spread(ratio)}"
+
+
+def decision(row: Row) -> str:
+    """What was decided, and when."""
+    variant, metric = row["treatment_variant"], row["metric_id"]
+    said = {
+        "stop": f"STOP {variant}: {metric} is surely beyond its margin",
+        "invalid": "INVALID: users did not come as declared, so no number here can be trusted",
+        "ship": f"SHIP {variant}: {metric} is surely better, and every guardrail within its margin",
+    }
+    return f"{said[row['kind']]} (decided {row['decided_at'][:19]}Z)"
 
 
 def _spread(ratio: Row) -> str:

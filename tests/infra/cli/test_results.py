@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,15 @@ import pytest
 from rich.console import Console
 
 from infra.cli.results import print_csv
-from infra.cli.results_table import LEGEND, Rules, duration, number, probability, results_table
+from infra.cli.results_table import (
+    ADJUSTED_LEGEND,
+    LEGEND,
+    Rules,
+    duration,
+    number,
+    probability,
+    results_table,
+)
 from infra.definitions import DefinitionKey, Published
 from infra.reasons import IN_WORDS, in_words
 from infra.results import Row
@@ -98,9 +106,15 @@ def a_metric(**changes: Any) -> dict[str, Any]:
     return ordinary | {"margin": None, "margin_abs": None} | changes
 
 
-def printed(rows: list[Row], ratios: list[Row], width: int = 120, known: Rules | None = None) -> str:
+def printed(
+    rows: list[Row],
+    ratios: list[Row],
+    width: int = 120,
+    known: Rules | None = None,
+    decided: Sequence[Row] = (),
+) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(results_table(rows, ratios, known or Rules(), NOW))
+    console.print(results_table(rows, ratios, decided, known or Rules(), NOW))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
@@ -132,6 +146,8 @@ def test_the_table_says_what_each_interval_is_and_shows_no_p_value_of_a_metric()
 def test_with_a_covariate_lift_and_both_intervals_are_the_adjusted_ones() -> None:
     row = a_result(seq_rel_diff=0.0484, mean_control=12.5, **ADJUSTED)
     assert "13.1 +4.84 % -0.40 … +12.66 % +4.00 … +5.60 %" in on_one_line([row])
+    assert " ".join(ADJUSTED_LEGEND.split()) in on_one_line([row])
+    assert "pre-period" not in on_one_line([a_result()])
     assert "13.1 +0.6 abs -0.05 … +1.55 abs +0.5 … +0.7 abs" in on_one_line([without_a_lift(**ADJUSTED)])
 
 
@@ -180,6 +196,32 @@ def test_goals_and_guardrails_are_named_and_guardrails_show_their_margin(
         row = a_result(config_version=config_version)
         known = rules(a_metric(**changes), config_version=3)
         assert f"revenue_per_session ({shown}) treatment" in on_one_line([row], known)
+
+
+def a_decision(kind: str, **changes: Any) -> Row:
+    place = {"tenant_id": "acme", "experiment_id": "checkout-button", "config_version": 0}
+    about = {"metric_id": "latency_ms", "treatment_variant": "treatment"}
+    return {**place, **about, "kind": kind, "decided_at": "2026-01-01T11:58:03.250Z"} | changes
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("stop", "STOP treatment: latency_ms is surely beyond its margin (decided 2026-01-01T11:58:03Z)"),
+        ("invalid", "INVALID: users did not come as declared, so no number here can be trusted"),
+        ("ship", "SHIP treatment: latency_ms is surely better, and every guardrail within its margin"),
+    ],
+)
+def test_what_was_decided_stands_above_the_numbers(kind: str, said: str) -> None:
+    lines = printed([a_result()], [a_sample_ratio()], 200, decided=[a_decision(kind)]).splitlines()
+    assert said in lines[2]
+
+
+def test_a_decision_about_an_earlier_version_or_another_experiment_is_not_told() -> None:
+    known = rules(a_metric(), config_version=2)
+    for changes in ({"config_version": 1}, {"experiment_id": "another"}):
+        assert "STOP" not in printed([a_result()], [], 200, known, [a_decision("stop", **changes)])
+    assert "STOP" in printed([a_result()], [], 200, known, [a_decision("stop", config_version=2)])
 
 
 def test_users_spread_otherwise_than_declared_are_told_loudly() -> None:
