@@ -55,6 +55,10 @@ def decisions(
         Column("decision"),
         Column("message", may_fold=True),
     )
+    if not rows:
+        named = "/".join(filter(None, (tenant, experiment)))
+        note(f"nothing was decided{f' about {named}' if named else ''} yet")
+        return
     print_table(columns, map(_cells, rows))
     note("1 decision" if len(rows) == 1 else f"{len(rows)} decisions")
 

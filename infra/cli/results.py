@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -21,6 +22,7 @@ from infra.cli.results_table import Rules, results_table
 from infra.cohorts import Cohorts
 from infra.decisions import read_decisions
 from infra.definitions import read_published
+from infra.questions import check_asked
 from infra.results import Question, Row, plain, read_results, read_sample_ratios
 
 
@@ -92,10 +94,10 @@ def results(
         print_json(rows)
     elif output is ResultFormat.CSV:
         print_csv(rows)
-    elif rows or ratios:
+    elif rows:
         stdout().print(results_table(rows, ratios, decided, rules(settings), datetime.now(UTC)))
     else:
-        raise CliError(f"no results{_of(tenant, experiment)} {'yet' if as_of is None else 'then'}")
+        refuse_nothing(settings, question)
 
 
 def newest(settings: Settings, question: Question, output: ResultFormat) -> tuple[list[Row], list[Row]]:
@@ -143,5 +145,10 @@ def print_csv(rows: Sequence[Row]) -> None:
         writer.writerows(rows)
 
 
-def _of(tenant: str, experiment: str) -> str:
-    return f" of {tenant}{f'/{experiment}' if experiment else ''}" if tenant else ""
+def refuse_nothing(settings: Settings, question: Question) -> NoReturn:
+    """Say why there are no rows: what is asked about does not exist, or nothing of it is counted yet."""
+    with refusals(), suppress(BrokerError):
+        check_asked(settings, question)
+    of = f" of {question.name}" if question.name else ""
+    how = f" in view {question.view}" if question.view != View.ALL else ""
+    raise CliError(f"no results{of}{how} {'yet' if question.as_of_ms is None else 'then'}")

@@ -152,7 +152,7 @@ def test_a_console_of_one_tenant_knows_no_other(settings: Settings, world: World
     ("address", "status", "said"),
     [
         ("/tenants/ACME", 404, "There is no such tenant here."),
-        ("/nowhere", 404, "Not Found"),
+        ("/nowhere", 404, "There is no such page."),
         (f"{CHECKOUT}&view=tomorrow", 400, "view must be one of all, matured, rolling_24h, rolling_7d"),
         (f"{CHECKOUT}&as_of=then", 400, "as_of must be a moment such as 2026-11-22T14:05Z"),
     ],
@@ -177,6 +177,12 @@ def test_an_experiment_nobody_has_seen_says_what_it_waits_for(settings: Settings
     said = words(pages(settings).get(State("acme", "onboarding-tour").url).text)
     assert "Waiting for the first users" in said
     assert "No user has been counted yet." in said
+
+
+def test_a_name_that_nobody_defined_says_so(settings: Settings, world: World) -> None:
+    said = words(pages(settings).get(State("acme", "onbording-tour").url).text)
+    assert "no experiment of this name is defined here" in said
+    assert "Waiting for the first users" in said
 
 
 def test_the_past_is_shown_as_it_was_and_does_not_refresh(settings: Settings, world: World) -> None:
