@@ -190,7 +190,7 @@ def experiment_page(
     return ExperimentPage(
         state=state,
         definition=definition,
-        about=_about(definition, now, is_counted=bool(rows)),
+        about=_about(definition, now, is_anywhere=bool(rows) or not answers.results.was_read),
         verdict=judge(evidence),
         reassurance=reassurance(evidence) if not fresh.explanation else "",
         freshness=fresh,
@@ -269,10 +269,10 @@ def _evidence(
     )
 
 
-def _about(definition: Definition | None, now: datetime, *, is_counted: bool) -> tuple[str, ...]:
+def _about(definition: Definition | None, now: datetime, *, is_anywhere: bool) -> tuple[str, ...]:
     """Version, allocation, end."""
-    if definition is None and not is_counted:
-        return ("no experiment of this name is defined here",)
+    if definition is None and not is_anywhere:
+        return ("nothing is known here of an experiment of this name",)
     if definition is None:
         return ("its definition is not known here: no metric has a direction",)
     newest = definition.newest

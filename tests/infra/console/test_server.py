@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -181,7 +183,7 @@ def test_an_experiment_nobody_has_seen_says_what_it_waits_for(settings: Settings
 
 def test_a_name_that_nobody_defined_says_so(settings: Settings, world: World) -> None:
     said = words(pages(settings).get(State("acme", "onbording-tour").url).text)
-    assert "no experiment of this name is defined here" in said
+    assert "nothing is known here of an experiment of this name" in said
     assert "Waiting for the first users" in said
 
 
@@ -270,6 +272,23 @@ def test_when_clickhouse_goes_away_the_last_numbers_stay_and_look_stopped(tmp_pa
         assert "The results cannot be read: no ClickHouse answers at" in words(never_read.text)
         front.start()
         eventually(lambda: not stopped(client), "the page goes on")
+
+
+def test_a_clickhouse_that_hangs_holds_a_page_up_once_and_not_for_each_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.console.source.ANSWER_WITHIN_S", 2)
+    with running_front(tmp_path) as front:
+        apply(front.settings("livelift"))
+        world_of(front.settings("livelift")).fill()
+        client = TestClient(application(lambda: front.settings("livelift"), definitions=lambda: DEFINITIONS))
+        assert "Stopped." not in client.get(CHECKOUT).text
+        front.signal(signal.SIGSTOP)
+        eventually(lambda: stopped(client), "the page says that its numbers stopped")
+        began = time.monotonic()
+        assert stopped(client)
+        assert time.monotonic() - began < 3 * 2, "seven questions would take seven times as long"
+        front.signal(signal.SIGCONT)
 
 
 def stopped(client: TestClient) -> str:
