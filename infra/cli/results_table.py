@@ -128,7 +128,7 @@ def at_one_look(row: Row) -> str:
     lower, upper = row[f"{scale}_ci_lower"], row[f"{scale}_ci_upper"]
     if _leads_in_units(row):
         return _units(lower, upper)
-    if _is_adjusted(row):
+    if _is_adjusted(row) and row["mean_control"]:
         return _percent(*sorted(end / row["mean_control"] for end in (lower, upper)))
     if row["rel_ci_lower"] is not None:
         return _percent(row["rel_ci_lower"], row["rel_ci_upper"])
