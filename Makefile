@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-MAVEN := mvn --batch-mode --quiet
+MAVEN := mvn --batch-mode --quiet -Dstyle.color=never
 
 VENV := .venv/.stamp
 JARS := .livelift/stamps/jars
@@ -41,7 +41,7 @@ down: ## Stop the stack; its data stays (`livelift down --wipe` deletes it).
 	@if [ -x .venv/bin/livelift ]; then .venv/bin/livelift down; else echo "nothing was running"; fi
 
 setup: prerequisites ## Make the virtual environment, fetch the pinned jars, compile the Java function.
-	@$(MAKE) -j3 artifacts
+	@$(MAKE) --silent -j3 artifacts
 
 calibration: setup ## Simulate error rates and coverage for longer than `make test` does.
 	@CALIBRATION=full $(PYTEST) -m calibration

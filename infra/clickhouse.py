@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import clickhouse_connect
+import httpx
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 ANSWER_WITHIN_SECONDS = 60
+GREETED_WITHIN_SECONDS = 5
+"""A server that is well says that it is there at once, however long its answers take."""
 
 # Errors reach the user as one line of ours; without a handler Python would print the client's as well.
 for name in ("clickhouse_connect", "urllib3"):
@@ -33,6 +37,7 @@ def connect(settings: Settings, *, within_seconds: int = ANSWER_WITHIN_SECONDS) 
         DatabaseError: Nobody answers at the configured address, or the user is refused.
     """
     with one_line_errors(settings):
+        _greet(settings.clickhouse.url)
         return clickhouse_connect.get_client(
             dsn=settings.clickhouse.url,
             username=settings.clickhouse.user,
@@ -42,6 +47,17 @@ def connect(settings: Settings, *, within_seconds: int = ANSWER_WITHIN_SECONDS) 
             # Without sessions, requests of one client may run side by side and behind a load balancer.
             autogenerate_session_id=False,
         )
+
+
+def _greet(url: str) -> None:
+    """Raise OperationalError unless the server answers its ping, whatever it says: one that hangs is away."""
+    address = urlsplit(url)
+    try:
+        httpx.get(
+            f"{address.scheme}://{address.netloc}/ping", timeout=GREETED_WITHIN_SECONDS, trust_env=False
+        )
+    except httpx.HTTPError as error:
+        raise OperationalError(str(error)) from error
 
 
 @contextmanager

@@ -1,18 +1,12 @@
-"""The view ``decisions``, and each decision computed again from the sums it was made of."""
+"""The view ``decisions``: what was decided, and what comes to be decided."""
 
 from __future__ import annotations
 
-import json
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from config.settings import Settings
 from infra.results import Row, read
-from jobs.scorecard.inputs import allocations_of, comparison_of
-from udfs.stats import Undetermined, compare, sample_ratio
-from udfs.stats.decisions import INVALID_ALPHA, Goal, is_harm, is_invalid, may_ship
 
 DECISIONS = """
 SELECT * EXCEPT (version) FROM decisions
@@ -21,9 +15,6 @@ WHERE ({tenant:String} = '' OR tenant_id = {tenant:String})
   AND ({decision:String} = '' OR decision_id = {decision:String})
 ORDER BY decided_at, decision_id
 """
-
-AGREEMENT = 1e-9
-"""Relative: another version of numpy may round the last digit in another way."""
 
 POLL_S = 0.5
 
@@ -59,76 +50,3 @@ def follow_decisions(
                 seen.add(row["decision_id"])
                 yield row
         pause(POLL_S)
-
-
-def disagreements(decision: Mapping[str, Any]) -> list[str]:
-    """What the stored sums do not bear out, in words; empty when the decision is what they say."""
-    inputs = json.loads(decision["inputs"])
-    kinds: Mapping[str, Callable[[Mapping[str, Any]], tuple[dict[str, Any], bool]]] = {
-        "stop": _stop,
-        "invalid": _invalid,
-        "ship": _ship,
-    }
-    numbers, is_due = kinds[decision["kind"]](inputs)
-    found = [
-        f"{name} is {value!r} by the sums, {decision[name]!r} in the record"
-        for name, value in numbers.items()
-        if not _agree(value, decision[name])
-    ]
-    return found if is_due else [*found, f"the sums do not call for {decision['kind']}"]
-
-
-def _stop(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    comparison = comparison_of(inputs["comparison"])
-    found = next(compare([comparison]).rows())
-    level, log_e = comparison.stop_level, found["harm_log_e"]
-    numbers = _numbers(found) | {
-        "distance": found["distance"],
-        "bound": found["distance_upper"],
-        "level": level,
-        "log_e": log_e,
-    }
-    return numbers, level is not None and bool(is_harm(_log_p(inputs["log_p_min"], log_e), level))
-
-
-def _invalid(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    found = sample_ratio(allocations_of(inputs["allocations"]))
-    log_e = None if isinstance(found, Undetermined) else found.log_e_value
-    numbers = {"level": INVALID_ALPHA, "log_e": log_e}
-    return numbers, bool(is_invalid(_log_p(inputs["log_p_min"], log_e), inputs["leaked"]))
-
-
-def _ship(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    comparison = comparison_of(inputs["comparison"])
-    found = next(compare([comparison]).rows())
-    safe = [
-        _log_p(inputs["noninferior_log_p"][guardrail["metric_id"]], answer["noninferior_log_e"])
-        for guardrail in inputs["guardrails"]
-        for answer in compare([comparison_of(guardrail)]).rows()
-    ]
-    goals = [Goal(log_p, is_good) for log_p, is_good in inputs["goals"]]
-    is_due = may_ship(
-        Goal(inputs["log_p_adjusted"], is_good=True),
-        goals,
-        safe,
-        alpha=comparison.alpha,
-        is_sound=True,
-        days=inputs["days"],
-        min_days=inputs["min_days"],
-    )
-    return _numbers(found) | {"level": comparison.alpha, "log_e": found["seq_log_e"]}, is_due
-
-
-def _numbers(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: found[name] for name in ("n_control", "n_treatment", "abs_diff")}
-
-
-def _log_p(confirmed: float, log_e: Any) -> float:
-    """As far as looks before bore it out (``jobs/scorecard/verdicts.py``)."""
-    return 0.0 if log_e is None else max(confirmed, min(0.0, -log_e))
-
-
-def _agree(one: Any, other: Any) -> bool:
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=AGREEMENT, abs_tol=1e-12)

@@ -166,7 +166,12 @@ def odd_cases(settings: Settings, counts: Counts, tenant_ids: Collection[str]) -
     return [
         OddCase("users seen in two variants", sent["crossed"], units["crossed"], "crossed"),
         OddCase("bots, in each of their experiments", sent["bots"], units["bot"], "bot"),
-        OddCase("users who were offline", sent["late_units"], ledger.late, "counted, late"),
+        OddCase(
+            "users who were offline",
+            sent["late_units"],
+            ledger.late,
+            "counted late: theirs, and what was before exposures",
+        ),
         OddCase("sent twice", sent["duplicates"], ledger.duplicate, "duplicate"),
         OddCase("too late", sent["too_late"], ledger.too_late, "too_late"),
         OddCase("from the future", sent["from_future"], ledger.from_future, "from_future"),

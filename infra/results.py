@@ -83,6 +83,11 @@ class Question:
     as_of_ms: int | None = None
 
     @property
+    def name(self) -> str:
+        """Of the experiment or the tenant that is asked about, for people; empty for everything."""
+        return "/".join(part for part in (self.tenant_id, self.experiment_id) if part)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """As the queries name them."""
         return {
@@ -123,7 +128,7 @@ def read_sample_ratios(settings: Settings, question: Question) -> list[Row]:
 
 def _refuse_before_history(settings: Settings, question: Question, as_of_ms: int) -> None:
     """Say since when there is history, unless it reached back and only these rows were not there."""
-    name = "/".join(part for part in (question.tenant_id, question.experiment_id) if part) or "any experiment"
+    name = question.name or "any experiment"
     [row] = read(settings, HISTORY_BEGINS, question.parameters)
     if row["begins"] is None:
         raise HistoryError(f"there is no history of {name} yet")

@@ -6,20 +6,21 @@ A slot belongs to one cohort, and slots are disjoint, so a slice of days is a su
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from config.settings import Settings
 from infra.clickhouse import connect, one_line_errors
 from infra.cohorts import DAY_HOURS, Cohorts, SliceError
-from infra.definitions import Content, read_published, to_json
+from infra.definitions import Content, to_json
+from infra.questions import check_segment, defined
 from infra.results import Question, Row, plain, result_columns
 from jobs.scorecard.book import Book, Totals
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.rows import ALL, SLICE, Moment, answers
 from jobs.scorecard.slots import Group
-from udfs.attribution.reference import OTHER, SUM_NAMES
+from udfs.attribution.reference import SUM_NAMES
 
 LOOKED_AT = ("seq_p_min", "crossed_at", "p_adjusted")
 """What depends on the looks the job has taken: only its own rows have it."""
@@ -57,17 +58,17 @@ def read_slice(settings: Settings, question: Question, cohorts: Cohorts) -> tupl
     bounded slice has no sequential columns at all, because it is a question asked once.
 
     Raises:
-        SliceError: There is no such experiment, segment or config version, a bound lies inside a cohort, or
-            nobody is in the slice.
+        UndefinedError: There is no such experiment, segment or config version.
+        SliceError: A bound lies inside a cohort, or nobody is in the slice.
         BrokerError, DatabaseError: Kafka, where the definitions are, or ClickHouse does not answer.
     """
-    contents = _contents(settings, question)
-    _check_segment(question, contents)
+    contents = defined(settings, question)
+    check_segment(question, contents)
     _check_bounds(question, cohorts, contents)
     book = _book(settings, question, cohorts)
     if not any(group.segment == question.segment for group in book.totals):
         segment = f" with {question.segment}" if question.segment else ""
-        raise SliceError(f"nobody in {_name(question)}{segment} was first exposed in cohorts {cohorts.text}")
+        raise SliceError(f"nobody in {question.name}{segment} was first exposed in cohorts {cohorts.text}")
     for content in contents:
         book.definitions[content["config_version"]] = Definition.from_json(to_json(content).decode())
     moment = Moment(int(time.time() * 1000), 0, book.as_of_ms)
@@ -75,7 +76,7 @@ def read_slice(settings: Settings, question: Question, cohorts: Cohorts) -> tupl
     results = [_shown(row) for row in answered["result_rows"] if is_asked(row, question)]
     if not results:
         version = question.config_version
-        raise SliceError(f"nobody in {_name(question)}/{version} was first exposed in cohorts {cohorts.text}")
+        raise SliceError(f"nobody in {question.name}/{version} was first exposed in cohorts {cohorts.text}")
     results.sort(key=lambda row: (row["metric_id"], row["treatment_variant"]))
     columns = result_columns(settings)
     ratios = [_shown(row) for row in answered["sample_ratio_rows"] if row["bots"] == "excluded"]
@@ -85,44 +86,12 @@ def read_slice(settings: Settings, question: Question, cohorts: Cohorts) -> tupl
     )
 
 
-def _name(question: Question) -> str:
-    return f"{question.tenant_id}/{question.experiment_id}"
-
-
-def _contents(settings: Settings, question: Question) -> list[Content]:
-    """The experiment's definitions as published, oldest version first."""
-    found = {
-        key.config_version: each.content
-        for key, each in read_published(settings).items()
-        if (key.tenant_id, key.experiment_id) == (question.tenant_id, question.experiment_id)
-    }
-    if not found:
-        raise SliceError(f"no experiment {_name(question)} is defined")
-    if question.config_version and question.config_version not in found:
-        version = question.config_version
-        raise SliceError(f"{_name(question)} has no config version {version}: it has {_listed(found)}")
-    return [content for _, content in sorted(found.items())]
-
-
-def _check_segment(question: Question, contents: Sequence[Content]) -> None:
-    known = {
-        f"{dimension}={value}": None  # a set that keeps its order
-        for content in contents
-        for dimension, values in content["segments"].items()
-        for value in (*values, OTHER)
-    }
-    if question.segment and question.segment not in known:
-        raise SliceError(
-            f"{_name(question)} has no segment {question.segment}: it has {_listed(known) or 'none'}"
-        )
-
-
 def _check_bounds(question: Question, cohorts: Cohorts, contents: Sequence[Content]) -> None:
     if question.segment:
         cohorts.check_between(DAY_HOURS, "every segment")
         return
     for content in contents:
-        cohorts.check_between(content["cohort_hours"], f"{_name(question)}/{content['config_version']}")
+        cohorts.check_between(content["cohort_hours"], f"{question.name}/{content['config_version']}")
 
 
 def _book(settings: Settings, question: Question, cohorts: Cohorts) -> Book:
@@ -159,7 +128,3 @@ def _shown(row: Row) -> Row:
     """A row of the job with its times as the views' readers see them."""
     times = {name: row[name] for name in TIMES if row.get(name) is not None}
     return row | {name: plain(datetime.fromtimestamp(ms / 1000, UTC)) for name, ms in times.items()}
-
-
-def _listed(names: Iterable[object]) -> str:
-    return ", ".join(map(str, names))

@@ -12,9 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from config.settings import Settings
+from infra import migrations
 from infra.clickhouse import connect, one_line_errors
 from infra.cluster import Cluster, ClusterError, Job
 from infra.lanes import is_superseded, must_run, read_activations, running_lanes
+from infra.migrations import MigrationError
 from infra.submission import (
     SCORECARD,
     Launch,
@@ -64,17 +66,28 @@ def upgrade_attribution(settings: Settings, say: Say) -> None:
 
 
 def upgrade_scorecard(settings: Settings, say: Say) -> None:
-    """The scorecard job goes on with today's statistics.
+    """The scorecard job goes on with today's statistics, once the tables have today's columns.
 
     Raises:
-        UpgradeError: It does not run, or could not go on.
+        UpgradeError: It does not run, the tables cannot be migrated, or it could not go on.
         ClusterError: Flink does not answer.
     """
     with alone(settings):
         job = Cluster(settings).jobs().get(SCORECARD.name)
         if job is None:
             raise UpgradeError(f"{SCORECARD.name} does not run: livelift up starts it with today's code")
+        _migrate(settings, say)
         _upgrade(settings, SCORECARD, job, say)
+
+
+def _migrate(settings: Settings, say: Say) -> None:
+    """While the old code still writes: it names its columns, so one more is nothing to it."""
+    try:
+        versions = migrations.apply(settings)
+    except MigrationError as error:
+        raise UpgradeError(f"{error}. Nothing was stopped") from error
+    if versions:
+        say(f"tables: migrated to {versions[-1]}")
 
 
 def refuse_difference(name: str, before: dict[str, str], today: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ GERMANY = "country=DE"
 DEFINITION = published(
     tenant_id=TENANT,
     experiment_id=EXPERIMENT,
-    planned_units=20000,
+    planned_units=200,
     segments={"country": ["DE", "FR"]},
     metrics=[
         a_metric(),
@@ -126,6 +126,13 @@ def changes(until_ms: int = LAST_MS) -> Iterator[Change]:
         yield Change(*place, moments.n, carried, until_ms, updates=3, version=until_ms)
 
 
+def progress() -> Iterator[Change]:
+    """How far two regions have come: the one that counts all of this a second less than it counted."""
+    for region, at_ms in (("local", LAST_MS - 1000), ("elsewhere", LAST_MS)):
+        carried = b64encode(encode(Moments().sums)).decode()
+        yield Change(0, 0, "", "0", "", 0, "", region, 0, carried, at_ms, updates=1, version=at_ms * 1000)
+
+
 def _without_users(moments: Moments) -> Moments:
     return Moments(0, moments.sums)
 
@@ -157,6 +164,10 @@ def _batches() -> Iterator[tuple[str, str]]:
         "source_offset": 0,
     }
     slots = [{**log, **change._asdict()} for change in changes()]
+    slots += [
+        {**log, "tenant_id": "", "experiment_id": "", "kind": "coverage", **change._asdict()}
+        for change in progress()
+    ]
     names = {"cohort_ms": "cohort", "as_of_ms": "as_of"}
     yield (
         "slot_rows",

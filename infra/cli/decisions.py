@@ -12,7 +12,7 @@ from config.settings import load
 from infra.cli.errors import CliError
 from infra.cli.output import Column, Format, note, print_json, print_table
 from infra.cli.refusals import refusals
-from infra.decisions import disagreements, follow_decisions, read_decisions
+from infra.decisions import follow_decisions, read_decisions
 from infra.results import Row
 
 group = typer.Typer(help="One decision.", no_args_is_help=True)
@@ -55,8 +55,12 @@ def decisions(
         Column("decision"),
         Column("message", may_fold=True),
     )
+    if not rows:
+        named = "/".join(filter(None, (tenant, experiment)))
+        note(f"nothing was decided{f' about {named}' if named else ''} yet")
+        return
     print_table(columns, map(_cells, rows))
-    note(f"{len(rows)} decisions")
+    note("1 decision" if len(rows) == 1 else f"{len(rows)} decisions")
 
 
 @group.command()
@@ -64,6 +68,8 @@ def replay(
     decision_id: Annotated[str, typer.Argument(metavar="ID", help="As `decisions` shows it.")],
 ) -> None:
     """Compute a decision again from the sums it was made of; exit 1 if they say something else."""
+    from infra.decision_replay import disagreements  # the statistics take half a second to load
+
     with refusals():
         rows = read_decisions(load(), decision_id=decision_id)
     if not rows:

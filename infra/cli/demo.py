@@ -30,6 +30,7 @@ from infra.cli.simulate import print_counts
 from infra.cli.stack import bring_up
 from infra.cli.verify import report
 from infra.console import screenshot
+from infra.decisions import read_decisions
 from infra.definitions import Limits
 from infra.demo import Frame, Outcome
 from infra.freshness import TENANT as PROBE_TENANT
@@ -168,7 +169,8 @@ def _summary(settings: Settings, scenario: Scenario, outcome: Outcome) -> None:
     rows = [row for row in read_results(settings, Question()) if row["tenant_id"] != PROBE_TENANT]
     ratios = [row for row in read_sample_ratios(settings, Question()) if row["tenant_id"] != PROBE_TENANT]
     tenants = {tenant.tenant_id for tenant in scenario.tenants}
-    stdout().print(results_table(rows, ratios, rules(settings), datetime.now(UTC)))
+    decided = read_decisions(settings)
+    stdout().print(results_table(rows, ratios, decided, rules(settings), datetime.now(UTC)))
     print()
     print_counts(outcome.counts)
     print()

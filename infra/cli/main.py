@@ -6,6 +6,10 @@ import sys
 from importlib import import_module
 
 import typer
+from typer._click.exceptions import (  # typer has no name of its own for them
+    ClickException,
+    NoArgsIsHelpError,
+)
 
 from config.settings import SettingsError
 from infra.cli.errors import CliError
@@ -48,11 +52,27 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """Run one command; a refusal is one line on stderr and exit status 1."""
+    """Run one command; a refusal is one line on stderr and exit status 1 (2 if the command line is wrong)."""
     try:
-        app()
+        status = app(prog_name="livelift", standalone_mode=False)
     except (CliError, SettingsError) as error:
         sys.exit(f"livelift: {error}")
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ClickException as error:
+        print(f"livelift: {_one_line(error)}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(1)
+    sys.exit(status or 0)
+
+
+def _one_line(error: ClickException) -> str:
+    """What is wrong with the command line, and where the right one is told."""
+    said = " ".join(error.format_message().replace("Value error, ", "").removesuffix(".").split())
+    context = getattr(error, "ctx", None)
+    return f"{said} ({context.command_path} --help tells more)" if context else said
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ def publish(
         note(f"and {bad_lines - LINES_NAMED} more")
     print(f"{published.sent} {kind} published")
     if published.bad:
-        raise CliError(f"{file}: {published.bad} bad lines were not sent")
+        named = "1 bad line was" if published.bad == 1 else f"{published.bad} bad lines were"
+        raise CliError(f"{file}: {named} not sent")
 
 
 @contextmanager

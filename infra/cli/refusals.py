@@ -13,6 +13,7 @@ from infra.cohorts import SliceError
 from infra.console import ConsoleError
 from infra.definitions import DefinitionError
 from infra.export import ExportError
+from infra.questions import UndefinedError
 from infra.registry import RegistryError
 from infra.results import HistoryError
 from infra.scenario import ScenarioError
@@ -30,6 +31,7 @@ REFUSALS = (
     RegistryError,
     ScenarioError,
     SliceError,
+    UndefinedError,
 )
 
 

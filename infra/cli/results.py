@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,8 +20,10 @@ from infra.cli.output import note, print_json, stdout
 from infra.cli.refusals import refusals
 from infra.cli.results_table import Rules, results_table
 from infra.cohorts import Cohorts
+from infra.decisions import read_decisions
 from infra.definitions import read_published
-from infra.results import Question, Row, read_results, read_sample_ratios
+from infra.questions import check_asked
+from infra.results import Question, Row, plain, read_results, read_sample_ratios
 
 
 class View(StrEnum):
@@ -86,14 +89,15 @@ def results(
         rows, ratios = (
             slice_of(settings, question, cohorts) if cohorts else newest(settings, question, output)
         )
+        decided = decisions_then(settings, question) if output is ResultFormat.TABLE else []
     if output is ResultFormat.JSON:
         print_json(rows)
     elif output is ResultFormat.CSV:
         print_csv(rows)
-    elif rows or ratios:
-        stdout().print(results_table(rows, ratios, rules(settings), datetime.now(UTC)))
+    elif rows:
+        stdout().print(results_table(rows, ratios, decided, rules(settings), datetime.now(UTC)))
     else:
-        raise CliError(f"no results{_of(tenant, experiment)} {'yet' if as_of is None else 'then'}")
+        refuse_nothing(settings, question)
 
 
 def newest(settings: Settings, question: Question, output: ResultFormat) -> tuple[list[Row], list[Row]]:
@@ -115,6 +119,15 @@ def slice_of(settings: Settings, question: Question, cohorts: str) -> tuple[list
     return read_slice(settings, question, Cohorts.parse(cohorts))
 
 
+def decisions_then(settings: Settings, question: Question) -> list[Row]:
+    """What had been decided by the moment that is asked for."""
+    rows = read_decisions(settings, question.tenant_id, question.experiment_id)
+    if question.as_of_ms is None:
+        return rows
+    then = plain(datetime.fromtimestamp(question.as_of_ms / 1000, UTC))
+    return [row for row in rows if row["decided_at"] <= then]
+
+
 def rules(settings: Settings) -> Rules:
     """What the definitions say of the metrics; without Kafka nothing, since results are there without it."""
     try:
@@ -132,5 +145,10 @@ def print_csv(rows: Sequence[Row]) -> None:
         writer.writerows(rows)
 
 
-def _of(tenant: str, experiment: str) -> str:
-    return f" of {tenant}{f'/{experiment}' if experiment else ''}" if tenant else ""
+def refuse_nothing(settings: Settings, question: Question) -> NoReturn:
+    """Say why there are no rows: what is asked about does not exist, or nothing of it is counted yet."""
+    with refusals(), suppress(BrokerError):
+        check_asked(settings, question)
+    of = f" of {question.name}" if question.name else ""
+    how = f" in view {question.view}" if question.view != View.ALL else ""
+    raise CliError(f"no results{of}{how} {'yet' if question.as_of_ms is None else 'then'}")

@@ -34,6 +34,10 @@ LEGEND = """\
 at any look: where the effect lies, however often and whenever one looks; once it leaves out 0, there is one.
 at one look: narrower, and right only for who looks a single time, at a moment chosen beforehand.\
 """
+ADJUSTED_LEGEND = """\
+lift and intervals leave out by what users of the two arms differed before they were exposed, where the
+definition has a pre-period; so a lift is not always treatment over control.\
+"""
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,23 @@ class Rules:
     metrics: Mapping[tuple[str, str, int, str], Mapping[str, Any]] = field(default_factory=dict)
     """By tenant, experiment, config version (0 is the newest that has it) and metric."""
     alphas: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    newest: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """The newest config version of each experiment."""
 
     @classmethod
     def of(cls, published: Mapping[DefinitionKey, Published]) -> Self:
         """Of everything on the definitions topic."""
         metrics: dict[tuple[str, str, int, str], Mapping[str, Any]] = {}
         alphas: dict[tuple[str, str], float] = {}
+        newest: dict[tuple[str, str], int] = {}
         for key, definition in sorted(published.items()):
             experiment = key.tenant_id, key.experiment_id
             alphas[experiment] = definition.content["alpha"]
+            newest[experiment] = key.config_version
             for metric in definition.content["metrics"]:
                 metrics[*experiment, key.config_version, metric["id"]] = metric
                 metrics[*experiment, 0, metric["id"]] = metric
-        return cls(metrics, alphas)
+        return cls(metrics, alphas, newest)
 
     def role(self, row: Row) -> str:
         """``goal``, or of a guardrail how far its lift may go; empty for other metrics and unknown ones."""
@@ -65,8 +73,15 @@ class Rules:
             return ""
         return f"guardrail {_allowed(metric)}".strip() if metric["role"] == "guardrail" else metric["role"]
 
+    def is_in_force(self, decision: Row) -> bool:
+        """It is about the newest version; what an earlier one was stopped for may be mended by now."""
+        version = decision["config_version"]
+        return not 0 < version < self.newest.get(_experiment(decision), 0)
 
-def results_table(rows: Sequence[Row], ratios: Sequence[Row], rules: Rules, now: datetime) -> Group:
+
+def results_table(
+    rows: Sequence[Row], ratios: Sequence[Row], decided: Sequence[Row], rules: Rules, now: datetime
+) -> Group:
     """Each experiment's metrics under its name, as wide as a terminal of 80 to 100 columns."""
     ratio_of = {_experiment(ratio): ratio for ratio in ratios}
     metrics_of = {key: list(group) for key, group in groupby(rows, _experiment)}
@@ -77,15 +92,21 @@ def results_table(rows: Sequence[Row], ratios: Sequence[Row], rules: Rules, now:
         parts.append(_title(key, max(row["as_of"] for row in shown), rules, now))
         if ratio:
             parts.append(Text(sample_ratio(ratio)))
+        parts += [
+            Text(decision(each), "bold")
+            for each in decided
+            if _experiment(each) == key and rules.is_in_force(each)
+        ]
         if metrics:
             parts.append(table(COLUMNS, [_metric(row, rules) for row in metrics]))
         parts.append(Text())
-    return Group(*parts, *([Text(LEGEND)] if rows else []))
+    legend = [LEGEND, *([ADJUSTED_LEGEND] if any(map(_is_adjusted, rows)) else [])]
+    return Group(*parts, *(map(Text, legend) if rows else []))
 
 
 def lift_and_interval(row: Row) -> tuple[str, str]:
     """The lift and its interval at any look, on one scale; of a question asked once that at one look."""
-    if row["status"] == "ok" and row.get("seq_ci_lower") is None:
+    if row["status"] == "ok" and row["seq_ci_lower"] is None:
         return _lift(row), at_one_look(row)
     return _lift(row), at_any_look(row)
 
@@ -94,20 +115,24 @@ def at_any_look(row: Row) -> str:
     """The confidence sequence, relative where it can be; or why there is none, in its place."""
     if row["status"] != "ok":
         return f"undetermined: {in_words(row['reason'])}"
-    if row.get("seq_rel_ci_lower") is not None:
+    if row["seq_rel_ci_lower"] is not None:
         return _with_limit(row, _percent(row["seq_rel_ci_lower"], row["seq_rel_ci_upper"]))
-    if row.get("seq_ci_lower") is not None:
+    if row["seq_ci_lower"] is not None:
         return _with_limit(row, _units(row["seq_ci_lower"], row["seq_ci_upper"]))
     return f"none: {in_words(row['reason'] or 'one_look_only')}"
 
 
 def at_one_look(row: Row) -> str:
-    """Welch's interval on the scale of the one that leads; nothing where there is none."""
-    if row["rel_ci_lower"] is not None and not _leads_in_units(row):
+    """The interval of the estimate that leads, on its scale; nothing where there is none."""
+    scale = "cuped" if _is_adjusted(row) else "abs"
+    lower, upper = row[f"{scale}_ci_lower"], row[f"{scale}_ci_upper"]
+    if _leads_in_units(row):
+        return _units(lower, upper)
+    if _is_adjusted(row) and row["mean_control"]:
+        return _percent(*sorted(end / row["mean_control"] for end in (lower, upper)))
+    if row["rel_ci_lower"] is not None:
         return _percent(row["rel_ci_lower"], row["rel_ci_upper"])
-    if row["abs_ci_lower"] is not None:
-        return _units(row["abs_ci_lower"], row["abs_ci_upper"])
-    return ""
+    return "" if lower is None else _units(lower, upper)
 
 
 def sample_ratio(ratio: Row) -> str:
@@ -119,6 +144,17 @@ def sample_ratio(ratio: Row) -> str:
         )
     )
     return f"users: {counts}; {_spread(ratio)}"
+
+
+def decision(row: Row) -> str:
+    """What was decided, and when."""
+    variant, metric = row["treatment_variant"], row["metric_id"]
+    said = {
+        "stop": f"STOP {variant}: {metric} is surely beyond its margin",
+        "invalid": "INVALID: users did not come as declared, so no number here can be trusted",
+        "ship": f"SHIP {variant}: {metric} is surely better, and every guardrail within its margin",
+    }
+    return f"{said[row['kind']]} (decided {row['decided_at'][:19]}Z)"
 
 
 def _spread(ratio: Row) -> str:
@@ -160,22 +196,30 @@ def _lift(row: Row) -> str:
     """On the scale of the interval that leads, and with the covariate where that has it; none without one."""
     if row["status"] != "ok":
         return ""
-    has_relative = row["rel_diff"] is not None and row["rel_ci_lower"] is not None
-    relative = f"{100 * row['rel_diff']:+.2f} %" if has_relative else ""
-    if not _leads_in_units(row):
-        return relative or _in_units(row["abs_diff"])
-    if row.get("cuped_abs_diff") is not None:
-        return _in_units(row["cuped_abs_diff"])
-    return f"{_in_units(row['abs_diff'])} ({relative})" if relative else _in_units(row["abs_diff"])
+    if row["seq_rel_diff"] is not None:
+        return _share(row["seq_rel_diff"])
+    if row["rel_ci_lower"] is None or _is_adjusted(row):
+        return _in_units(row["cuped_abs_diff"] if _is_adjusted(row) else row["abs_diff"])
+    relative = _share(row["rel_diff"])
+    return f"{_in_units(row['abs_diff'])} ({relative})" if _leads_in_units(row) else relative
+
+
+def _share(lift: float) -> str:
+    return f"{100 * lift:+.2f} %"
 
 
 def _in_units(difference: float | None) -> str:
     return "" if difference is None else f"{number(difference, signed=True)} abs"
 
 
+def _is_adjusted(row: Row) -> bool:
+    """The estimate that leads has the covariate's noise taken out."""
+    return row["seq_ci_lower"] is not None and row["cuped_ci_lower"] is not None
+
+
 def _leads_in_units(row: Row) -> bool:
     """The interval for any look is in the metric's unit, because there is none of the lift."""
-    return row.get("seq_ci_lower") is not None and row.get("seq_rel_ci_lower") is None
+    return row["seq_ci_lower"] is not None and row["seq_rel_ci_lower"] is None
 
 
 def _allowed(metric: Mapping[str, Any]) -> str:

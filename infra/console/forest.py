@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median_low
 
 from infra.console import figures
 from infra.console.figures import Interval
@@ -17,8 +17,9 @@ from infra.console.reading import Reading
 MIDDLE = 130.0
 REACH = 118.0
 """From zero to the end of the scale, in units of the drawing, which is 260 wide."""
-WIDEST = 6.0
-"""Times the usual width; a wider interval is cut, with an arrow, so that the others stay readable."""
+WIDEST = 4.0
+"""Times the usual width, of two rows the narrower one's: a wider interval is cut, with an arrow, so that the
+others stay readable."""
 ALONE = 0.01
 
 
@@ -49,7 +50,7 @@ class Scale:
         margins = [abs(each.margin) for each in readings if each.margin]
         if not extents:
             return cls(_round(max(margins, default=ALONE)))
-        widest = min(max(extents), WIDEST * median(extents))
+        widest = min(max(extents), WIDEST * median_low(extents))
         return cls(_round(max(widest, *margins, 1e-9)))
 
     @property

@@ -1,7 +1,8 @@
 """What one row of ``results`` says about a metric: a pure function of the row and the metric's definition.
 
-Everything is told as a share of the control's mean, the scale people compare metrics on. The always-valid
-interval decides; the one-look interval is only shown. Where there is no answer the reading says why.
+Everything is told as a share of the control's mean, the scale people compare metrics on, or in the metric's
+unit where that mean may be 0. The always-valid interval decides; the one-look interval is only shown. Where
+there is no answer the reading says why.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ class Reading:
     mean_control: str
     mean_treatment: str
     estimate: float | None
+    is_higher: bool
+    """Of the treatment, as far as the estimate goes."""
     always: Interval | None
     """May be read at any moment."""
     once: Interval | None
@@ -151,11 +154,8 @@ class Reading:
 
 def read(row: Row, metric: Metric, *, alpha: float = 0.05) -> Reading:
     """What a row of ``results`` says."""
-    baseline = _baseline(row)
-    always = _share(figures.interval(dict(row), "seq_ci"), baseline)
-    once = _share(_once(row), baseline)
-    margin = _margin(metric, row)
-    kind = _kind(row, metric, always, once, margin, alpha)
+    always, once = _always(row), _once(row)
+    kind = _kind(row, metric, alpha)
     is_adjusted = row.get("p_adjusted") is not None
     return Reading(
         metric=metric,
@@ -164,16 +164,17 @@ def read(row: Row, metric: Metric, *, alpha: float = 0.05) -> Reading:
         segment=row["segment"],
         kind=kind,
         chip=_chip(kind),
-        detail=_detail(kind, row, metric, always),
+        detail=_detail(kind, row, metric),
         n_control=row["n_control"],
         n_treatment=row["n_treatment"],
         mean_control=_mean(row["mean_control"], metric),
         mean_treatment=_mean(row["mean_treatment"], metric),
-        estimate=_estimate(row, baseline),
+        estimate=_estimate(row),
+        is_higher=(_difference(row) or 0.0) > 0,
         always=always,
         once=once,
         absolute=_absolute(row, kind),
-        margin=margin,
+        margin=_margin(metric, row),
         p=row["p_adjusted"] if is_adjusted else row["seq_p_value"],
         is_adjusted=is_adjusted,
         chance_to_win=row["chance_to_win"],
@@ -216,57 +217,79 @@ REASONS: Mapping[str, str] = {
 """Every reason the statistics know, in words."""
 
 
-def _baseline(row: Row) -> float | None:
-    """What differences are shares of; none where there is no percentage to speak of."""
-    mean = row["mean_control"]
-    return None if not mean or row["reason"] == Reason.BASELINE_NEAR_ZERO else abs(float(mean))
+def _sign(row: Row) -> float:
+    """Lifts are of the control's mean; people want to see what is higher to the right, also below 0."""
+    return -1.0 if (row["mean_control"] or 0.0) < 0 else 1.0
+
+
+def _leads_in_units(row: Row) -> bool:
+    """The always-valid interval is in the metric's unit only: no lift, or an old row."""
+    return row["seq_ci_lower"] is not None and row.get("seq_rel_ci_lower") is None
+
+
+def _is_adjusted(row: Row) -> bool:
+    """The estimate that leads has the covariate's noise taken out."""
+    return row["seq_ci_lower"] is not None and row["cuped_ci_lower"] is not None
+
+
+def _difference(row: Row) -> float | None:
+    found: float | None = row["cuped_abs_diff"] if _is_adjusted(row) else row["abs_diff"]
+    return found
+
+
+def _estimate(row: Row) -> float | None:
+    """As a share; none where the interval that leads is none."""
+    if _leads_in_units(row):
+        return None
+    found = row["rel_diff"] if row["seq_ci_lower"] is None else row["seq_rel_diff"]
+    return None if found is None else _sign(row) * float(found)
+
+
+def _always(row: Row) -> Interval | None:
+    return _lift(row, "seq_rel_ci")
 
 
 def _once(row: Row) -> Interval | None:
-    """The one-look interval of the estimate that the always-valid one is of: adjusted where that is."""
-    columns = dict(row)
-    is_adjusted = row["cuped_abs_diff"] is not None and row["seq_ci_lower"] is not None
-    return figures.interval(columns, "cuped_ci" if is_adjusted else "abs_ci")
+    """Of the estimate that the always-valid one is of, on its scale."""
+    if _leads_in_units(row):
+        return None
+    if not _is_adjusted(row):
+        return _lift(row, "rel_ci")
+    adjusted = figures.interval(dict(row), "cuped_ci")
+    return (
+        None if adjusted is None or not row["mean_control"] else adjusted.scaled(1 / abs(row["mean_control"]))
+    )
 
 
-def _estimate(row: Row, baseline: float | None) -> float | None:
-    is_adjusted = row["cuped_abs_diff"] is not None and row["seq_ci_lower"] is not None
-    found = row["cuped_abs_diff"] if is_adjusted else row["abs_diff"]
-    return None if found is None or baseline is None else float(found) / baseline
+def _lift(row: Row, name: str) -> Interval | None:
+    found = figures.interval(dict(row), name)
+    return None if found is None else found.scaled(_sign(row))
 
 
-def _share(found: Interval | None, baseline: float | None) -> Interval | None:
-    return None if found is None or baseline is None else found.scaled(1 / baseline)
+def _in_units(row: Row) -> Interval | None:
+    return figures.interval(dict(row), "seq_ci")
 
 
 def _margin(metric: Metric, row: Row) -> float | None:
     """Where harm begins as a signed share; 0 for a guardrail without a margin."""
     if not metric.is_guardrail or not metric.direction:
         return None
-    baseline = _baseline(row)
     allowed = metric.margin or 0.0
     if metric.margin_abs is not None:
-        if baseline is None:
+        if not row["mean_control"]:
             return None
-        allowed = metric.margin_abs / baseline
+        allowed = metric.margin_abs / abs(row["mean_control"])
     return -allowed if metric.direction == "increase" else allowed
 
 
-def _kind(
-    row: Row,
-    metric: Metric,
-    always: Interval | None,
-    once: Interval | None,
-    margin: float | None,
-    alpha: float,
-) -> Kind:
-    if row["status"] != "ok" or (always is None and once is None and row["abs_ci_lower"] is None):
+def _kind(row: Row, metric: Metric, alpha: float) -> Kind:
+    if row["status"] != "ok" or row["abs_ci_lower"] is None:
         return Kind.UNDETERMINED
-    found = always or figures.interval(dict(row), "seq_ci")
+    found = _in_units(row)
     if found is None:
         return Kind.ONE_LOOK
-    if metric.is_guardrail and margin is not None and always is not None:
-        return _guarded(always, metric, margin)
+    if metric.is_guardrail and metric.direction:
+        return _guarded(row, metric, found)
     if not found.excludes(0.0) or not _is_conclusive(row, alpha):
         return Kind.OPEN
     if not metric.direction:
@@ -275,15 +298,22 @@ def _kind(
     return Kind.BETTER if is_good else Kind.WORSE
 
 
-def _guarded(always: Interval, metric: Metric, margin: float) -> Kind:
-    """Both bounds against the margin, seen from the good side."""
-    good = 1 if metric.direction == "increase" else -1
-    seen = always.scaled(good)
-    if seen.upper < good * margin:
+def _guarded(row: Row, metric: Metric, found: Interval) -> Kind:
+    """Both bounds against the margin on its own scale, seen from the good side."""
+    allowed = metric.margin_abs or 0.0
+    if metric.margin:
+        lift = _always(row)
+        if lift is None:
+            return Kind.WATCHING
+        found, allowed = lift, metric.margin
+    seen = _from_the_good_side(found, metric)
+    if seen.upper < -allowed:
         return Kind.HARMED
-    if seen.lower > good * margin:
-        return Kind.HOLDS
-    return Kind.WATCHING
+    return Kind.HOLDS if seen.lower > -allowed else Kind.WATCHING
+
+
+def _from_the_good_side(found: Interval, metric: Metric) -> Interval:
+    return found.scaled(1.0 if metric.direction == "increase" else -1.0)
 
 
 def _is_conclusive(row: Row, alpha: float) -> bool:
@@ -307,7 +337,7 @@ def _chip(kind: Kind) -> str:
     return words[kind]
 
 
-def _detail(kind: Kind, row: Row, metric: Metric, always: Interval | None) -> str:
+def _detail(kind: Kind, row: Row, metric: Metric) -> str:
     if kind is Kind.UNDETERMINED:
         return _wait(row)
     if kind is Kind.HOLDS:
@@ -316,11 +346,11 @@ def _detail(kind: Kind, row: Row, metric: Metric, always: Interval | None) -> st
         return (
             f"more than {_margin_words(metric)} worse" if _margin_words(metric) else "worse than the control"
         )
+    found = _in_units(row)
     if kind is Kind.WATCHING:
-        good = 1 if metric.direction == "increase" else -1
-        is_worse = always is not None and always.scaled(good).upper < 0
+        is_worse = found is not None and _from_the_good_side(found, metric).upper < 0
         return "worse, but maybe inside the margin" if is_worse else "no harm shown, none excluded"
-    if kind is Kind.OPEN and always is not None and always.excludes(0.0):
+    if kind is Kind.OPEN and found is not None and found.excludes(0.0):
         return "clear alone, not yet among all goals"
     if kind is Kind.OPEN and row["crossed_at"] is not None:
         return f"was clear at {figures.moment(row['crossed_at'])}, is no longer"
@@ -330,8 +360,7 @@ def _detail(kind: Kind, row: Row, metric: Metric, always: Interval | None) -> st
         return (
             REASONS[Reason.ONE_LOOK_ONLY] if row["reason"] in ("", Reason.ONE_LOOK_ONLY) else why_absent(row)
         )
-    found = row["abs_diff"] if row["cuped_abs_diff"] is None else row["cuped_abs_diff"]
-    side = "higher" if found > 0 else "lower"
+    side = "higher" if (_difference(row) or 0.0) > 0 else "lower"
     return f"{side}; {why_absent(row)}" if why_absent(row) else f"{side}, at any look"
 
 
@@ -355,7 +384,7 @@ def _mean(value: float | None, metric: Metric) -> str:
 def _absolute(row: Row, kind: Kind) -> str:
     """In the place of an interval that is no share."""
     columns = dict(row)
-    found = figures.interval(columns, "seq_ci") or figures.interval(columns, "abs_ci")
+    found = _in_units(row) or figures.interval(columns, "abs_ci")
     if kind is Kind.UNDETERMINED:
         small = figures.interval(columns, "small_ci")
         words = why_absent(row)
@@ -364,5 +393,5 @@ def _absolute(row: Row, kind: Kind) -> str:
         return f"{words}; at one look {figures.span(small).replace('%', 'points')}"
     if found is None:
         return why_absent(row)
-    ends = f"{figures.number(found.lower)} … {figures.number(found.upper)} in the metric's unit"
-    return f"{ends}: {why_absent(row)}" if why_absent(row) else ends
+    why = why_absent(row) or "no percentage holds at any look yet"
+    return f"{figures.number(found.lower)} … {figures.number(found.upper)} in the metric's unit: {why}"

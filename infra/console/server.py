@@ -177,6 +177,8 @@ class _Pages:
         """What is nowhere, said so."""
         if isinstance(error, HTTPException):
             status, words = HTTPStatus(error.status_code), error.detail
+            if words == HTTPStatus.NOT_FOUND.phrase:
+                words = "There is no such page."
         else:
             status, words = HTTPStatus.BAD_REQUEST, str(error)
         content = self._templates.get_template("refused.html").render(status=status, words=words)

@@ -91,7 +91,7 @@ class Source:
         try:
             answer = self._read(query, parameters)
         except DatabaseError as error:
-            self._fail(now, str(error), is_away=isinstance(error.__cause__, OperationalError))
+            self._fail(str(error), is_away=isinstance(error.__cause__, OperationalError))
             return replace(known, failure=str(error))
         self._keep(key, answer)
         return answer
@@ -117,12 +117,12 @@ class Source:
                 self._client = connect(self._connected_with, within_seconds=ANSWER_WITHIN_S)
             return self._client, self._connected_with
 
-    def _fail(self, now: float, failure: str, *, is_away: bool) -> None:
+    def _fail(self, failure: str, *, is_away: bool) -> None:
         """A refusal concerns one question; where nobody answers, nothing else is asked for a moment."""
         with self._lock:
             self._client = None
             if is_away:
-                self._failed = (now, failure)
+                self._failed = (time.monotonic(), failure)
 
     def _keep(self, key: _Key, answer: Answer) -> None:
         with self._lock:

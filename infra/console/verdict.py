@@ -262,12 +262,12 @@ def _mixed(evidence: Evidence, goals: Sequence[Reading]) -> Words:
 
 
 def _open(evidence: Evidence, goals: Sequence[Reading]) -> Words:
-    drawn = [each for each in goals if each.shown is not None]
+    answered = [each for each in goals if each.kind is not Kind.UNDETERMINED]
     headline = "A question for one look" if evidence.is_one_look else "No difference is clear yet"
-    if not drawn:
+    if not answered:
         return headline, "No goal has an interval yet.", ""
-    sentence, emphasis = _sentence(drawn[0])
-    left = max((each.days_left for each in drawn if each.days_left), default=None)
+    sentence, emphasis = _sentence(answered[0])
+    left = max((each.days_left for each in answered if each.days_left), default=None)
     plan = f" The planned users are reached in {figures.days(left)}." if left else ""
     return headline, f"{_capital(sentence)}{plan}", emphasis
 
@@ -302,7 +302,7 @@ _WORDS = {
 
 
 def _headline(found: Reading) -> str:
-    direction = "higher" if found.shown is not None and found.shown.lower > 0 else "lower"
+    direction = "higher" if found.is_higher else "lower"
     return f"{_capital(found.metric.metric_id)} is {direction} with {figures.name(found.treatment)}"
 
 
@@ -311,7 +311,7 @@ def _sentence(found: Reading) -> tuple[str, str]:
     subject = figures.name(found.metric.metric_id)
     variant = figures.name(found.treatment)
     if found.shown is None:
-        return f"{subject} differs with {variant}: {found.absolute}.", found.absolute
+        return f"the difference in {subject} with {variant} is {found.absolute}.", found.absolute
     emphasis = reach(found.shown)
     return f"{subject} is {emphasis} with {variant}.", emphasis
 

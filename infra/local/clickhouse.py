@@ -31,10 +31,15 @@ class ClickHouse(Part):
 
 
 def write_operator_token(settings: Settings) -> None:
-    """Make the operator's token once, readable by its owner only, unless there is a password."""
+    """Make the operator's token once, readable by its owner only, unless there is a password.
+
+    Once, although the supervisor of a first start never knows it: the jobs keep the one they were given.
+    """
     if settings.clickhouse.password or not settings.clickhouse.password_file:
         return
     file = settings.run_dir / settings.clickhouse.password_file
+    if file.is_file() and file.stat().st_size:
+        return
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file.touch(mode=0o600)
     file.write_text(secrets.token_urlsafe(24), encoding="ascii")

@@ -68,7 +68,7 @@ OVERVIEW = Dashboard(
         ),
         Panel(
             "Records without a fate",
-            "Received by the ledger, older than two minutes, and nothing became of them. Always 0.",
+            "Received by the ledger, older than three minutes, and nothing became of them. Always 0.",
             "short",
             ("topk(10, livelift_ledger_residue_records)",),
             "{{tenant}}",
@@ -145,6 +145,14 @@ OVERVIEW = Dashboard(
             "s",
             ("livelift_last_decision_age_seconds",),
             "{{kind}}",
+        ),
+        Panel(
+            "Decisions come after",
+            "From the crossing of the boundary to the decision; the latest of the last hour.",
+            "s",
+            ("livelift_decision_delay_seconds",),
+            "{{kind}}",
+            limit=60,
         ),
         Panel(
             "Rows in ClickHouse",

@@ -48,7 +48,8 @@ BOTS: Mapping[str, tuple[str, ...]] = {
 STATISTICS = (
     *("mean_control", "mean_treatment", "abs_diff", "abs_ci_lower", "abs_ci_upper"),
     *("rel_diff", "rel_ci_lower", "rel_ci_upper", "p_value", "small_ci_lower", "small_ci_upper"),
-    *("seq_ci_lower", "seq_ci_upper", "seq_p_value", "seq_log_e", "p_adjusted"),
+    *("seq_ci_lower", "seq_ci_upper", "seq_rel_diff", "seq_rel_ci_lower", "seq_rel_ci_upper"),
+    *("seq_p_value", "seq_log_e", "p_adjusted"),
     *("chance_to_win", "expected_loss", "mde", "days_left"),
     *(
         "cuped_abs_diff",

@@ -282,7 +282,7 @@ EXPORTER = (
         "gauge",
         "records",
         TENANT,
-        "Records of the last day, older than two minutes, that the ledger received and nothing became of.",
+        "Records of six hours, older than three minutes, that the ledger received and nothing became of.",
         "The runbook LedgerResidue.",
     ),
     Metric(
@@ -316,6 +316,14 @@ EXPORTER = (
         ("kind",),
         "Since the newest decision of a kind (stop, invalid, ship).",
         "Nothing by itself; a new stop concerns the experiment's owner, a new invalid its assignment.",
+    ),
+    Metric(
+        "livelift_decision_delay_seconds",
+        "gauge",
+        "s",
+        ("kind",),
+        "From a crossing to its stop or invalid, the longest of the last hour; ships wait for days.",
+        "The runbook DecisionLate.",
     ),
     Metric(
         "livelift_table_rows",

@@ -63,6 +63,7 @@ def test_todays_lift_is_the_newest_answer(client: Client) -> None:
     means = [moments.sums[0] / 1e6 / moments.n for moments in (control, treatment)]
     assert row["abs_diff"] == pytest.approx(means[1] - means[0])
     assert row["seq_ci_lower"] < row["abs_diff"] < row["seq_ci_upper"]
+    assert row["seq_rel_ci_lower"] < row["seq_rel_diff"] < row["seq_rel_ci_upper"]
 
 
 def test_history_has_both_moments_and_narrows(client: Client) -> None:
@@ -92,6 +93,14 @@ def test_crossed_users_and_bots_are_told_by_arm(client: Client) -> None:
     assert (rows["control"]["users"], rows["control"]["crossed"], rows["control"]["bots"]) == (15, 2, 0)
     assert (rows["treatment"]["crossed"], rows["treatment"]["bots"]) == (2, 1)
     assert rows["control"]["share"] == pytest.approx(2 / 15)
+
+
+def test_an_experiment_is_complete_as_far_as_the_slowest_of_its_regions(client: Client) -> None:
+    regions = {row["region"]: row for row in rows_of(client, "How far has each region")}
+    assert regions["local"]["late_s"] > regions["elsewhere"]["late_s"] > 0
+    (row,) = rows_of(client, "Up to which moment is each")
+    assert (row["slowest_region"], row["complete_to"]) == ("local", regions["local"]["watermark"])
+    assert row["complete_to"] < row["counted_to"]
 
 
 def test_every_reason_of_refusal_is_told(client: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from config.settings import ClickHouse, Flink, Kafka, Registry, Settings
 from infra import decisions
-from infra.decisions import disagreements
+from infra.decision_replay import disagreements
 from tests.jobs.scorecard.builders import a_book, a_definition, add
 from tests.jobs.scorecard.test_verdicts import SLOWER, Matured, Watched, guarded, shippable
 

@@ -24,7 +24,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with clickhouse(tmp_path_factory.mktemp("clickhouse")) as settings:
         apply(settings)
         for minutes, users in ((10, 5), (20, 6)):
-            remember(settings, minutes, "checkout", n_control=users)
+            remember(settings, minutes, "checkout", n_control=users, seq_rel_ci_lower=users / 100)
         remember(settings, 15, "search", n_control=9)
         yield settings
 
@@ -66,6 +66,11 @@ def test_the_newest_rows_up_to_the_moment_are_what_was_known(settings: Settings)
         20: {"checkout": 6, "search": 9},
         300: {"checkout": 6, "search": 9},
     }
+
+
+def test_the_lift_for_any_look_is_the_one_of_the_moment(settings: Settings) -> None:
+    [row] = read_results(settings, at(19.9, "checkout"))
+    assert (row["seq_rel_ci_lower"], row["seq_rel_ci_upper"]) == (0.05, None)
 
 
 def test_the_sample_ratio_is_the_one_of_the_moment(settings: Settings) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
-from infra import slices
+from infra import questions, slices
 from infra.cohorts import Cohorts, SliceError
 from infra.definitions import DefinitionKey, Published
 from infra.migrations import apply
+from infra.questions import UndefinedError, check_asked
 from infra.results import Question, Row, plain, result_columns
 from infra.slices import read_slice
 from tests import counted
@@ -41,7 +42,7 @@ def _definitions(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Kafka would hold."""
     definition = Published(json.loads(counted.DEFINITION), 0)
     topic = {DefinitionKey(tenant, EXPERIMENT, 1): definition for tenant in (TENANT, "idle")}
-    monkeypatch.setattr(slices, "read_published", lambda _: topic)
+    monkeypatch.setattr(questions, "read_published", lambda _: topic)
 
 
 def streamed(settings: Settings, question: Question) -> list[Row]:
@@ -118,7 +119,9 @@ def test_a_slice_of_some_days_is_asked_once(settings: Settings) -> None:
         for text in ("2026-11-20..2026-11-21", "..")
     )
     assert (some["seq_p_value"], some["seq_ci_lower"], some["p_adjusted"]) == (None, None, None)
+    assert (some["seq_rel_ci_lower"], some["seq_rel_ci_upper"]) == (None, None)
     assert whole["seq_p_value"] is not None
+    assert whole["seq_rel_ci_lower"] < whole["seq_rel_diff"] < whole["seq_rel_ci_upper"]
 
 
 def test_a_policy_chooses_among_the_users_of_a_slice(settings: Settings) -> None:
@@ -157,5 +160,26 @@ def test_a_slice_of_a_segment_has_its_users(settings: Settings) -> None:
 def test_what_cannot_be_cut_is_refused_with_the_reason(
     settings: Settings, changes: dict[str, Any], cohorts: str, message: str
 ) -> None:
-    with pytest.raises(SliceError, match=message):
+    with pytest.raises((SliceError, UndefinedError), match=message):
         read_slice(settings, replace(BUTTON, **changes), Cohorts.parse(cohorts))
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (Question("acmee"), "no experiment of acmee is defined: the tenants are acme, idle"),
+        (Question("acme", "chekout"), "no experiment acme/chekout is defined: acme has checkout-button"),
+        (replace(BUTTON, segment="DE"), "acme/checkout-button has no segment DE: it has country=DE, "),
+        (replace(BUTTON, config_version=9), "acme/checkout-button has no config version 9: it has 1"),
+    ],
+)
+def test_what_nobody_defined_is_named_with_what_there_is(
+    settings: Settings, question: Question, message: str
+) -> None:
+    with pytest.raises(UndefinedError, match=message):
+        check_asked(settings, question)
+
+
+def test_what_is_defined_may_be_asked_about(settings: Settings) -> None:
+    for question in (Question(), Question("acme"), BUTTON, replace(BUTTON, segment=GERMANY)):
+        check_asked(settings, question)

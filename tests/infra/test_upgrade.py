@@ -1,13 +1,20 @@
-"""What an upgrade refuses before it stops anything."""
+"""What an upgrade refuses, and sees to, before it stops anything."""
 
 from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from config.settings import load
+from infra import migrations, upgrade
+from infra.submission import SCORECARD
 from infra.upgrade import UpgradeError, refuse_difference
 from jobs.attribution.lane import Lane
 from jobs.attribution.takeover import must_match
+from tests.infra.clickhouse_process import clickhouse
 
 TODAY = must_match(load(environ={}))
 
@@ -39,3 +46,21 @@ def test_another_plan_or_other_rules_are_refused_with_the_reason_and_the_way(
 def test_a_job_that_says_nothing_of_its_plan_is_refused() -> None:
     with pytest.raises(UpgradeError, match="its plan is another"):
         refuse_difference("a-job", {}, TODAY)
+
+
+@pytest.mark.clickhouse
+def test_the_tables_have_todays_columns_before_the_scorecard_job_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    with clickhouse(tmp_path) as settings:
+        migrations.apply(settings)
+        newest = migrations.status(settings)[-1].version
+        migrations.revert(settings, newest - 1)
+        job = SimpleNamespace(jobs=lambda: {SCORECARD.name: "the job"})
+        monkeypatch.setattr(upgrade, "Cluster", lambda _: job)
+        monkeypatch.setattr(upgrade, "alone", nullcontext)
+        monkeypatch.setattr(upgrade, "_upgrade", lambda *_: said.append("stopping"))
+        for _ in range(2):
+            upgrade.upgrade_scorecard(settings, said.append)
+    assert said == [f"tables: migrated to {newest}", "stopping", "stopping"]

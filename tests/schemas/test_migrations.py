@@ -26,9 +26,10 @@ SLOTS = """tenant_id epoch experiment_id config_version variant_id metric_id seg
 RESULTS = """tenant_id epoch experiment_id config_version view policy segment metric_id treatment_variant
     control_variant n_control n_treatment mean_control mean_treatment abs_diff abs_ci_lower abs_ci_upper
     rel_diff rel_ci_lower rel_ci_upper p_value small_ci_lower small_ci_upper cuped_abs_diff cuped_ci_lower
-    cuped_ci_upper cuped_p_value cuped_theta variance_reduction seq_ci_lower seq_ci_upper seq_p_value
-    seq_p_min crossed_at seq_log_e seq_basis p_adjusted chance_to_win expected_loss mde days_left status
-    reason as_of computed_at covers_from regions version crossed_p_value slot_updates"""
+    cuped_ci_upper cuped_p_value cuped_theta variance_reduction seq_ci_lower seq_ci_upper
+    seq_rel_diff seq_rel_ci_lower seq_rel_ci_upper seq_p_value seq_p_min crossed_at seq_log_e seq_basis
+    p_adjusted chance_to_win expected_loss mde days_left status reason as_of computed_at covers_from regions
+    version crossed_p_value slot_updates"""
 SAMPLE_RATIO = """tenant_id epoch experiment_id segment bots variants counts expected chi2_p_value seq_p_value
     seq_p_min status reason as_of computed_at version slot_updates"""
 LEDGER = """tenant_id epoch topic minute received counted duplicate waiting expired_unmatched rejected

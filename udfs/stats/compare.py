@@ -282,6 +282,7 @@ def _at_any_look(ground: _Ground, look: _Look) -> Columns:
         return {
             "seq_ci_lower": test.ci_lower,
             "seq_ci_upper": test.ci_upper,
+            "seq_rel_diff": test.rel_diff,
             "seq_rel_ci_lower": test.rel_ci_lower,
             "seq_rel_ci_upper": test.rel_ci_upper,
             "seq_p_value": np.exp(log_p),

@@ -29,7 +29,8 @@ class Scorecard:
         variance_reduction: Share of the variance that the covariate took away, at most 1.
         seq_ci_lower, seq_ci_upper: Confidence sequence at this look, of the adjusted difference where
             there is a pre-period, with the robust variance.
-        seq_rel_ci_lower, seq_rel_ci_upper: The same of the relative lift.
+        seq_rel_diff, seq_rel_ci_lower, seq_rel_ci_upper: The relative lift of that same difference by
+            Fieller, with its own confidence sequence; absent where the baseline may be 0 at this look.
         seq_p_value, seq_log_e: Today's always-valid p = min(1, 1/E), dual to today's interval, and ln E.
         seq_p_min, seq_log_p_min: The minimum over this and the earlier looks; hand the logarithm back
             next time.
@@ -71,6 +72,7 @@ class Scorecard:
     variance_reduction: Array
     seq_ci_lower: Array
     seq_ci_upper: Array
+    seq_rel_diff: Array
     seq_rel_ci_lower: Array
     seq_rel_ci_upper: Array
     seq_p_value: Array

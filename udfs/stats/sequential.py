@@ -145,13 +145,15 @@ class SequentialTests:
 
     Attributes:
         ci_lower, ci_upper: On the metric's own scale.
-        rel_ci_lower, rel_ci_upper: Of the relative lift, by Fieller with the same multiplier.
+        rel_diff, rel_ci_lower, rel_ci_upper: The relative lift, by Fieller with the same multiplier: all
+            three, or none.
         log_e: ln E of "no difference", two-sided.
         critical: The multiplier.
     """
 
     ci_lower: Array
     ci_upper: Array
+    rel_diff: Array
     rel_ci_lower: Array
     rel_ci_upper: Array
     log_e: Array
@@ -179,6 +181,7 @@ def sequential(contrasts: Contrasts, t: Array, precision: Numbers, alpha: Number
     return SequentialTests(
         contrasts.difference - half_width,
         contrasts.difference + half_width,
+        np.where(np.isfinite(lifts.ci_lower), lifts.lift, np.nan),
         lifts.ci_lower,
         lifts.ci_upper,
         log_e_value(z, t, precision),

@@ -62,6 +62,12 @@ LATER_VIEWS = {
         "SELECT kind, (toUnixTimestamp64Milli(now64(3)) - max(toUnixTimestamp64Milli(decided_at))) / 1000 "
         "FROM decisions GROUP BY kind",
     ),
+    "livelift_decision_delay_seconds": (
+        "decisions",
+        "SELECT kind, max(toUnixTimestamp64Milli(decided_at) - toUnixTimestamp64Milli(crossed_at)) / 1000 "
+        "FROM decisions WHERE kind IN ('stop', 'invalid') AND crossed_at IS NOT NULL "
+        "AND decided_at > now64(3) - INTERVAL 1 HOUR GROUP BY kind",
+    ),
 }
 """Of views that a database may not have yet: then there are no series."""
 

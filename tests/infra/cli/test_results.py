@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,15 @@ import pytest
 from rich.console import Console
 
 from infra.cli.results import print_csv
-from infra.cli.results_table import LEGEND, Rules, duration, number, probability, results_table
+from infra.cli.results_table import (
+    ADJUSTED_LEGEND,
+    LEGEND,
+    Rules,
+    duration,
+    number,
+    probability,
+    results_table,
+)
 from infra.definitions import DefinitionKey, Published
 from infra.reasons import IN_WORDS, in_words
 from infra.results import Row
@@ -39,8 +47,13 @@ def a_result(**changes: Any) -> Row:
         "rel_ci_upper": 0.1053,
         "p_value": 0.0074,
         "cuped_abs_diff": None,
+        "cuped_ci_lower": None,
+        "cuped_ci_upper": None,
         "seq_ci_lower": -0.05,
         "seq_ci_upper": 1.55,
+        "seq_rel_diff": 0.0611,
+        "seq_rel_ci_lower": -0.004,
+        "seq_rel_ci_upper": 0.1266,
         "seq_p_value": 0.0912,
         "status": "ok",
         "reason": "",
@@ -50,9 +63,22 @@ def a_result(**changes: Any) -> Row:
 
 def undetermined(reason: str) -> Row:
     """No test and no interval; a difference of means there may be."""
-    numbers = ("rel_diff", "p_value", "seq_p_value")
-    bounds = [f"{scale}_ci_{end}" for scale in ("abs", "rel", "seq") for end in ("lower", "upper")]
+    numbers = ("rel_diff", "p_value", "seq_rel_diff", "seq_p_value")
+    bounds = [f"{scale}_ci_{end}" for scale in ("abs", "rel", "seq", "seq_rel") for end in ("lower", "upper")]
     return a_result(status="undetermined", reason=reason, **dict.fromkeys((*numbers, *bounds)))
+
+
+def without_a_lift(**changes: Any) -> Row:
+    """The control's mean may be 0 at this look, so the interval for any look has no relative form."""
+    return a_result(**{"seq_rel_diff": None, "seq_rel_ci_lower": None, "seq_rel_ci_upper": None, **changes})
+
+
+def asked_once(**changes: Any) -> Row:
+    absent = {name: None for name in a_result() if name.startswith("seq_")}
+    return a_result(**{**absent, "reason": "one_look_only", **changes})
+
+
+ADJUSTED = {"cuped_abs_diff": 0.6, "cuped_ci_lower": 0.5, "cuped_ci_upper": 0.7}
 
 
 def a_sample_ratio(**changes: Any) -> Row:
@@ -80,9 +106,15 @@ def a_metric(**changes: Any) -> dict[str, Any]:
     return ordinary | {"margin": None, "margin_abs": None} | changes
 
 
-def printed(rows: list[Row], ratios: list[Row], width: int = 120, known: Rules | None = None) -> str:
+def printed(
+    rows: list[Row],
+    ratios: list[Row],
+    width: int = 120,
+    known: Rules | None = None,
+    decided: Sequence[Row] = (),
+) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(results_table(rows, ratios, known or Rules(), NOW))
+    console.print(results_table(rows, ratios, decided, known or Rules(), NOW))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
@@ -94,15 +126,14 @@ def test_a_result_is_one_line_under_its_experiment_its_age_and_its_users() -> No
     lines = printed([a_result()], [a_sample_ratio()], 200, rules(a_metric(role="secondary"))).splitlines()
     assert lines[0] == "acme/checkout-button  as of 2026-01-01T12:00:00Z, 4 s ago; intervals of 95 %"
     assert "control 1,204 (expected 1,197), treatment 1,190 (expected 1,197); spread as declared" in lines[1]
-    expected = (
-        "revenue_per_session treatment 12.35 13.1 +0.7544 abs (+6.11 %) -0.05 … +1.55 abs +0.2 … +1.3 abs"
-    )
+    expected = "revenue_per_session treatment 12.35 13.1 +6.11 % -0.40 … +12.66 % +1.62 … +10.53 %"
     assert " ".join(lines[3].split()) == expected
 
 
-def test_the_interval_that_holds_at_any_look_is_relative_where_it_can_be() -> None:
-    row = a_result(seq_rel_ci_lower=-0.004, seq_rel_ci_upper=0.1266)
-    assert "13.1 +6.11 % -0.40 … +12.66 % +1.62 … +10.53 %" in on_one_line([row])
+def test_without_a_lift_for_any_look_the_line_is_in_the_metrics_unit() -> None:
+    assert "13.1 +0.7544 abs (+6.11 %) -0.05 … +1.55 abs +0.2 … +1.3 abs" in on_one_line([without_a_lift()])
+    nothing_relative = without_a_lift(rel_ci_lower=None, rel_ci_upper=None)
+    assert "13.1 +0.7544 abs -0.05 … +1.55 abs +0.2 … +1.3 abs" in on_one_line([nothing_relative])
 
 
 def test_the_table_says_what_each_interval_is_and_shows_no_p_value_of_a_metric() -> None:
@@ -112,8 +143,12 @@ def test_the_table_says_what_each_interval_is_and_shows_no_p_value_of_a_metric()
     assert "0.0912" not in text
 
 
-def test_the_difference_is_the_adjusted_one_where_the_interval_is() -> None:
-    assert "13.1 +0.6 abs -0.05 … +1.55 abs" in on_one_line([a_result(cuped_abs_diff=0.6)])
+def test_with_a_covariate_lift_and_both_intervals_are_the_adjusted_ones() -> None:
+    row = a_result(seq_rel_diff=0.0484, mean_control=12.5, **ADJUSTED)
+    assert "13.1 +4.84 % -0.40 … +12.66 % +4.00 … +5.60 %" in on_one_line([row])
+    assert " ".join(ADJUSTED_LEGEND.split()) in on_one_line([row])
+    assert "pre-period" not in on_one_line([a_result()])
+    assert "13.1 +0.6 abs -0.05 … +1.55 abs +0.5 … +0.7 abs" in on_one_line([without_a_lift(**ADJUSTED)])
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -136,12 +171,12 @@ def test_every_reason_has_its_words() -> None:
 
 
 def test_what_limits_an_answer_is_said_beside_it() -> None:
-    assert "-0.05 … +1.55 abs (a config version" in on_one_line([a_result(reason="version_left_out")])
+    assert "-0.40 … +12.66 % (a config version" in on_one_line([a_result(reason="version_left_out")])
 
 
-def test_a_question_asked_once_has_no_interval_for_any_look() -> None:
-    row = a_result(reason="one_look_only", seq_ci_lower=None, seq_ci_upper=None, seq_p_value=None)
-    assert "+6.11 % none: this question is asked once +1.62 … +10.53 %" in on_one_line([row])
+def test_a_question_asked_once_has_no_interval_for_any_look_and_no_covariate() -> None:
+    for row in (asked_once(), asked_once(**ADJUSTED)):
+        assert "+6.11 % none: this question is asked once +1.62 … +10.53 %" in on_one_line([row])
 
 
 @pytest.mark.parametrize(
@@ -161,6 +196,32 @@ def test_goals_and_guardrails_are_named_and_guardrails_show_their_margin(
         row = a_result(config_version=config_version)
         known = rules(a_metric(**changes), config_version=3)
         assert f"revenue_per_session ({shown}) treatment" in on_one_line([row], known)
+
+
+def a_decision(kind: str, **changes: Any) -> Row:
+    place = {"tenant_id": "acme", "experiment_id": "checkout-button", "config_version": 0}
+    about = {"metric_id": "latency_ms", "treatment_variant": "treatment"}
+    return {**place, **about, "kind": kind, "decided_at": "2026-01-01T11:58:03.250Z"} | changes
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("stop", "STOP treatment: latency_ms is surely beyond its margin (decided 2026-01-01T11:58:03Z)"),
+        ("invalid", "INVALID: users did not come as declared, so no number here can be trusted"),
+        ("ship", "SHIP treatment: latency_ms is surely better, and every guardrail within its margin"),
+    ],
+)
+def test_what_was_decided_stands_above_the_numbers(kind: str, said: str) -> None:
+    lines = printed([a_result()], [a_sample_ratio()], 200, decided=[a_decision(kind)]).splitlines()
+    assert said in lines[2]
+
+
+def test_a_decision_about_an_earlier_version_or_another_experiment_is_not_told() -> None:
+    known = rules(a_metric(), config_version=2)
+    for changes in ({"config_version": 1}, {"experiment_id": "another"}):
+        assert "STOP" not in printed([a_result()], [], 200, known, [a_decision("stop", **changes)])
+    assert "STOP" in printed([a_result()], [], 200, known, [a_decision("stop", config_version=2)])
 
 
 def test_users_spread_otherwise_than_declared_are_told_loudly() -> None:

@@ -42,10 +42,19 @@ def test_a_margin_is_always_on_the_scale() -> None:
 def test_an_interval_much_wider_than_the_others_is_cut_and_says_so() -> None:
     rows = [with_interval(-0.01, 0.02), with_interval(-0.02, 0.02), with_interval(-5.0, 9.0)]
     scale = Scale.of(rows)
-    assert scale.limit == 0.2
+    assert scale.limit == 0.1
     marks = scale.marks(rows[2])
     assert (marks.is_cut_left, marks.is_cut_right) == (True, True)
     assert "+900" in marks.label
+
+
+def test_of_two_rows_the_narrower_one_stays_readable() -> None:
+    """A harmed guardrail beside one that hardly happens yet."""
+    harmed, rare = with_interval(0.16, 0.43), with_interval(-1.2, 8.8)
+    scale = Scale.of([harmed, rare])
+    assert scale.limit == 2.0
+    marks = scale.marks(rare)
+    assert (marks.is_cut_left, marks.is_cut_right) == (False, True)
 
 
 def test_a_row_without_an_answer_has_no_mark() -> None:

@@ -36,12 +36,18 @@ def test_differences_are_shares_of_the_controls_mean() -> None:
 
 
 def test_a_negative_mean_does_not_turn_the_direction_round() -> None:
-    reading = read(a_result(mean_control=-4.8), REVENUE)
+    lifts = {"rel_diff": -0.031, "rel_ci_lower": -0.046, "rel_ci_upper": -0.016}
+    at_any_look = {"seq_rel_diff": -0.031, "seq_rel_ci_lower": -0.053, "seq_rel_ci_upper": -0.009}
+    reading = read(a_result(mean_control=-4.8, **lifts, **at_any_look), REVENUE)
     assert reading.always == pytest.approx((0.009, 0.053))
+    assert reading.once == pytest.approx((0.016, 0.046))
+    assert reading.estimate == pytest.approx(0.031)
+    assert reading.kind is Kind.BETTER
 
 
 def test_the_one_look_interval_is_that_of_the_same_estimate() -> None:
-    reading = read(a_result(cuped_abs_diff=0.12, cuped_ci_lower=0.096, cuped_ci_upper=0.144), REVENUE)
+    cuped = {"cuped_abs_diff": 0.12, "cuped_ci_lower": 0.096, "cuped_ci_upper": 0.144}
+    reading = read(a_result(seq_rel_diff=0.025, **cuped), REVENUE)
     assert reading.once == pytest.approx((0.02, 0.03))
     assert reading.estimate == pytest.approx(0.025)
 
@@ -97,13 +103,24 @@ def test_few_conversions_still_have_their_interval_in_points() -> None:
     )
 
 
+NO_LIFT = {"seq_rel_diff": None, "seq_rel_ci_lower": None, "seq_rel_ci_upper": None}
+
+
 def test_without_a_baseline_the_interval_is_told_in_the_metrics_unit() -> None:
-    reading = read(a_result(reason="baseline_near_zero"), REVENUE)
-    assert reading.shown is None
+    """Even where one look has a percentage: two scales in one row cannot be compared."""
+    reading = read(a_result(**NO_LIFT, reason="baseline_near_zero"), REVENUE)
+    assert (reading.shown, reading.estimate) == (None, None)
     assert reading.kind is Kind.BETTER
     assert reading.words.startswith(
         "0.04320 … 0.2544 in the metric's unit: the control's mean cannot be told"
     )
+
+
+def test_a_margin_in_the_metrics_unit_needs_no_percentage_and_a_share_does() -> None:
+    for share, kind in ((0.0, Kind.HOLDS), (0.05, Kind.HARMED)):
+        row = latency(share) | NO_LIFT
+        assert read(row, replace(LATENCY, margin=None, margin_abs=6.2)).kind is kind
+        assert read(row, LATENCY).kind is Kind.WATCHING
 
 
 def test_every_reason_of_the_statistics_has_words() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -152,7 +154,7 @@ def test_a_console_of_one_tenant_knows_no_other(settings: Settings, world: World
     ("address", "status", "said"),
     [
         ("/tenants/ACME", 404, "There is no such tenant here."),
-        ("/nowhere", 404, "Not Found"),
+        ("/nowhere", 404, "There is no such page."),
         (f"{CHECKOUT}&view=tomorrow", 400, "view must be one of all, matured, rolling_24h, rolling_7d"),
         (f"{CHECKOUT}&as_of=then", 400, "as_of must be a moment such as 2026-11-22T14:05Z"),
     ],
@@ -177,6 +179,12 @@ def test_an_experiment_nobody_has_seen_says_what_it_waits_for(settings: Settings
     said = words(pages(settings).get(State("acme", "onboarding-tour").url).text)
     assert "Waiting for the first users" in said
     assert "No user has been counted yet." in said
+
+
+def test_a_name_that_nobody_defined_says_so(settings: Settings, world: World) -> None:
+    said = words(pages(settings).get(State("acme", "onbording-tour").url).text)
+    assert "nothing is known here of an experiment of this name" in said
+    assert "Waiting for the first users" in said
 
 
 def test_the_past_is_shown_as_it_was_and_does_not_refresh(settings: Settings, world: World) -> None:
@@ -266,6 +274,23 @@ def test_when_clickhouse_goes_away_the_last_numbers_stay_and_look_stopped(tmp_pa
         eventually(lambda: not stopped(client), "the page goes on")
 
 
+def test_a_clickhouse_that_hangs_holds_a_page_up_once_and_not_for_each_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.console.source.ANSWER_WITHIN_S", 2)
+    with running_front(tmp_path) as front:
+        apply(front.settings("livelift"))
+        world_of(front.settings("livelift")).fill()
+        client = TestClient(application(lambda: front.settings("livelift"), definitions=lambda: DEFINITIONS))
+        assert "Stopped." not in client.get(CHECKOUT).text
+        front.signal(signal.SIGSTOP)
+        eventually(lambda: stopped(client), "the page says that its numbers stopped")
+        began = time.monotonic()
+        assert stopped(client)
+        assert time.monotonic() - began < 3 * 2, "seven questions would take seven times as long"
+        front.signal(signal.SIGCONT)
+
+
 def stopped(client: TestClient) -> str:
     """The page, if it says that its numbers stopped."""
     text = client.get(CHECKOUT).text
@@ -276,9 +301,11 @@ def test_a_database_without_the_newer_views_still_shows_its_results(tmp_path: Pa
     with clickhouse(tmp_path) as old:
         apply(old)
         revert(old, 12)
-        world_of(old).add("result_rows", a_result())
+        row = {name: value for name, value in a_result().items() if not name.startswith("seq_rel_")}
+        world_of(old).add("result_rows", row)
         said = words(pages(old).get(CHECKOUT).text)
         assert "Revenue is higher with treatment" in said
+        assert "0.04320 … 0.2544 in the metric&#39;s unit" in said
         assert "This database keeps no decisions yet." in said
         assert "This database keeps no history yet." in said
         past = pages(old).get(State("acme", "checkout-button", as_of=now()).url)

@@ -84,6 +84,20 @@ def test_open_says_what_is_still_possible_and_how_long_it_takes() -> None:
     assert found.trust.startswith("The interval may be read at any moment")
 
 
+NO_LIFT = {"seq_rel_diff": None, "seq_rel_ci_lower": None, "seq_rel_ci_upper": None}
+
+
+def test_without_a_percentage_the_difference_is_told_in_the_metrics_unit() -> None:
+    better, still_open = read(a_result(**NO_LIFT), REVENUE), read(open_result() | NO_LIFT, CONVERTED)
+    assert judge(evidence(better)).headline == "Revenue is higher with treatment"
+    found = judge(evidence(still_open))
+    assert found.headline == "No difference is clear yet"
+    assert found.sentence.startswith(
+        "The difference in converted with treatment is −0.002240 … 0.005313 in the metric's unit: "
+        "no percentage holds at any look yet. The planned users are"
+    )
+
+
 def test_users_who_still_bring_outcomes_make_it_approximate() -> None:
     found = judge(evidence(replace(BETTER, is_accruing=True)))
     assert found.trust.endswith("so this is nearly exact until all have matured.")

@@ -54,6 +54,9 @@ def a_result(**changes: Any) -> dict[str, Any]:
         "variance_reduction": None,
         "seq_ci_lower": 0.0432,
         "seq_ci_upper": 0.2544,
+        "seq_rel_diff": 0.031,
+        "seq_rel_ci_lower": 0.009,
+        "seq_rel_ci_upper": 0.053,
         "seq_p_value": 0.0021,
         "seq_p_min": 0.0021,
         "crossed_at": A_DAY_LATER,
@@ -91,6 +94,9 @@ def moved(
         rel_ci_upper=share + half,
         seq_ci_lower=mean * (share - looks * half),
         seq_ci_upper=mean * (share + looks * half),
+        seq_rel_diff=share,
+        seq_rel_ci_lower=share - looks * half,
+        seq_rel_ci_upper=share + looks * half,
         **changes,
     )
 

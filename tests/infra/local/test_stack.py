@@ -14,8 +14,9 @@ import pytest
 
 from config.settings import ROOT, Settings, load, port_of
 from infra.local import java, record, stack
+from infra.local.clickhouse import ClickHouse
 from infra.local.elsewhere import free_environment
-from infra.local.members import StackError
+from infra.local.members import StackError, local_section
 from infra.local.processes import ProcessId
 from infra.local.record import Entry, Record, State
 from tests.waiting import eventually
@@ -61,6 +62,18 @@ def test_a_missing_jdk_is_named_before_anything_is_started(
     monkeypatch.undo()
     java.executable.cache_clear()
     assert not record.record_file(settings).exists()
+
+
+def test_clickhouse_started_again_by_the_supervisor_of_a_first_start_keeps_its_token(
+    settings: Settings,
+) -> None:
+    """That supervisor's settings know no password, and the jobs were given the one of before."""
+    part = ClickHouse(settings, local_section(settings))
+    tokens = []
+    for _ in range(2):
+        part.prepare()
+        tokens.append(load().clickhouse.password)
+    assert tokens[0] == tokens[1] != ""
 
 
 def test_nothing_runs_nothing_is_stopped(settings: Settings) -> None:

@@ -116,11 +116,16 @@ def test_regions_and_decisions_are_told_where_the_database_has_them(settings: Se
     client.command("CREATE OR REPLACE VIEW coverage AS SELECT 'eu' AS region, 7.5 AS lag_s")
     client.command(
         "CREATE OR REPLACE VIEW decisions AS "
-        "SELECT 'stop' AS kind, now64(3) - INTERVAL number MINUTE AS decided_at FROM numbers(1, 3)"
+        "SELECT ['stop', 'stop', 'stop', 'stop', 'ship', 'invalid'][number] AS kind, "
+        "now64(3) - INTERVAL number * number * 3 MINUTE AS decided_at, "
+        "if(kind = 'invalid', NULL, decided_at - INTERVAL number * number SECOND) AS crossed_at "
+        "FROM numbers(1, 6)"
     )
     found = told(settings)
     assert found["livelift_coverage_lag_seconds", "eu"] == 7.5
-    assert 59 < found["livelift_last_decision_age_seconds", "stop"] < 119
+    assert 179 < found["livelift_last_decision_age_seconds", "stop"] < 239
+    delays = {key[1]: value for key, value in found.items() if key[0] == "livelift_decision_delay_seconds"}
+    assert delays == {"stop": 16.0}, "48 min ago; ships wait for days, and this crossing is not known"
     client.command("DROP VIEW coverage")
     client.command("DROP VIEW decisions")
     assert not [key for key in told(settings) if key[0] == "livelift_coverage_lag_seconds"]

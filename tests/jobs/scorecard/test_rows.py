@@ -13,7 +13,14 @@ from jobs.scorecard.definitions import DAY_MS
 from jobs.scorecard.rows import STATISTICS, VIEWS, answers
 from jobs.scorecard.slots import Amount
 from tests.jobs.scorecard.builders import NOON_MS, NOW, ONE_HOUR_MS, a_book, a_definition, a_metric, add, only
-from udfs.stats import Moments, cuped_difference, mean_difference
+from udfs.stats import (
+    Moments,
+    SequentialEstimate,
+    cuped_difference,
+    mean_difference,
+    planned_information,
+    sequential_difference,
+)
 
 
 def results(book: Book) -> list[dict[str, Any]]:
@@ -180,6 +187,25 @@ def test_the_rows_are_what_the_scalar_statistics_say(small: Book) -> None:
     assert row["p_value"] == pytest.approx(expected.p_value, rel=1e-12)
 
 
+@pytest.mark.parametrize("pre_period_days", [0, 14])
+def test_the_relative_interval_for_any_look_is_what_the_scalar_statistics_say(pre_period_days: int) -> None:
+    before, after = [1, 2, 3, 5] * 25, {"control": [9, 9, 10, 12] * 25, "treatment": [10, 11, 11, 13] * 25}
+    book = a_book(a_definition(pre_period_days=pre_period_days, planned_units=1000))
+    for variant, values in after.items():
+        add(book, variant, values, before)
+    expected = sequential_difference(
+        *(Moments.from_units(values, [1] * 100, before) for values in after.values()),
+        planned=float(planned_information(1000, 0.5, 0.5)),
+        use_covariate=pre_period_days > 0,
+    )
+    row = a_result(book)
+    assert isinstance(expected, SequentialEstimate)
+    assert (row["seq_ci_lower"], row["seq_ci_upper"]) == (expected.ci_lower, expected.ci_upper)
+    assert (row["seq_rel_ci_lower"], row["seq_rel_ci_upper"]) == expected.relative_interval
+    assert row["seq_rel_ci_lower"] < row["seq_rel_diff"] < row["seq_rel_ci_upper"]
+    assert row["seq_rel_diff"] == pytest.approx(row["rel_diff"], rel=1e-12)  # both arms were alike before
+
+
 def test_alpha_is_the_first_versions(small: Book) -> None:
     strict = Book(small.totals, {1: a_definition(alpha=0.001)})
     assert a_result(strict)["abs_ci_upper"] > a_result(small)["abs_ci_upper"]
@@ -194,6 +220,7 @@ def test_sequential_columns_are_there_for_the_question_that_is_asked_again_and_a
     for once in ({"segment": "country=DE"}, {"policy": "exclude_crossed"}):
         row = a_result(small, **once)
         assert (row["seq_p_value"], row["seq_basis"], row["p_adjusted"]) == (None, None, None)
+        assert (row["seq_rel_diff"], row["seq_rel_ci_lower"], row["seq_rel_ci_upper"]) == (None, None, None)
         assert row["reason"] in ("one_look_only", "baseline_near_zero")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
 
-from infra.decisions import disagreements, read_decisions
+from infra.decision_replay import disagreements
+from infra.decisions import read_decisions
 from infra.migrations import apply
 from jobs.scorecard import tables
 from jobs.wiring.clickhouse import LONGEST_PAUSE_S, Memory, Writer, memory_of, writer_to

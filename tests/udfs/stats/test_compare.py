@@ -100,6 +100,7 @@ def test_where_nobody_of_the_treatment_converted_the_relative_interval_is_absent
     assert row["rel_diff"] == -1.0
     pairs = ("rel_ci", "seq_rel_ci", "posterior_ci")
     assert {row[f"{name}_{end}"] for name in pairs for end in ("lower", "upper")} == {None}
+    assert row["seq_rel_diff"] is None
     assert (row["chance_to_win"], row["expected_loss"]) == (None, None)
     for name in ("abs_ci", "small_ci", "seq_ci"):
         assert row[f"{name}_lower"] < row["abs_diff"] < row[f"{name}_upper"]
@@ -230,7 +231,22 @@ def test_the_sequential_columns_are_one_look_of_the_scalar_form():
     assert isinstance(alone, SequentialEstimate)
     assert (row["seq_ci_lower"], row["seq_ci_upper"]) == (alone.ci_lower, alone.ci_upper)
     assert (row["seq_rel_ci_lower"], row["seq_rel_ci_upper"]) == alone.relative_interval
+    assert row["seq_rel_diff"] == row["rel_diff"]
     assert (row["seq_log_e"], row["seq_p_value"]) == (alone.log_e_value, np.exp(alone.log_p_value))
+
+
+def test_the_lift_for_any_look_is_of_the_adjusted_difference_and_of_the_adjusted_baseline():
+    """The treatment's users spent more before as well, so a part of what they spend more is theirs."""
+    before = {"control": [1.0, 2.0, 3.0, 4.0] * 50, "treatment": [2.0, 3.0, 4.0, 5.0] * 50}
+    arms = [
+        Moments.from_units([10 + x + i % 3 for i, x in enumerate(values)], [1] * 200, values)
+        for values in before.values()
+    ]
+    row = sequential_row(*arms, has_covariate=True)
+    assert row["cuped_abs_diff"] < row["abs_diff"]
+    adjusted_control = row["mean_control"] + (row["abs_diff"] - row["cuped_abs_diff"]) / 2  # arms of one size
+    assert row["seq_rel_diff"] == pytest.approx(row["cuped_abs_diff"] / adjusted_control, rel=1e-12)
+    assert row["seq_rel_ci_lower"] < row["seq_rel_diff"] < row["seq_rel_ci_upper"]
 
 
 def test_the_smallest_p_of_all_looks_is_kept_and_handed_on():
