@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 SKIPPED_SHARE = 0.4
-"""Of the records, at the beginning of a run: start-up, class loading, and the compiler's warm-up, which on two
-cores takes about half a minute."""
+"""Of the records, at the beginning of a run: start-up, class loading, and the compiler's warm-up, which takes
+about half a minute on two cores."""
 
 
 class Look(NamedTuple):
