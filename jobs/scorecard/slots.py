@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import add, sub
 from typing import NamedTuple, Protocol
 
 from jobs.scorecard.layout import LAYOUT, check_layout
@@ -50,12 +51,12 @@ class Amount(NamedTuple):
 
     def plus(self, other: Amount) -> Amount:
         """Both together."""
-        sums = tuple(map(int.__add__, self.sums, other.sums))
+        sums = tuple(map(add, self.sums, other.sums))
         return Amount(self.n + other.n, sums, self.updates + other.updates)
 
     def minus(self, other: Amount) -> Amount:
         """What is left without the other."""
-        sums = tuple(map(int.__sub__, self.sums, other.sums))
+        sums = tuple(map(sub, self.sums, other.sums))
         return Amount(self.n - other.n, sums, self.updates - other.updates)
 
 
@@ -102,7 +103,7 @@ class Change(NamedTuple):
     @property
     def key(self) -> tuple[int | str, ...]:
         """What tells it from other slots of the experiment."""
-        return self[: Change._fields.index("n")]
+        return self[:KEY_LENGTH]
 
     @property
     def cohort(self) -> Cohort:
@@ -120,6 +121,9 @@ class Change(NamedTuple):
     def slot(self) -> Slot:
         """What is kept."""
         return Slot(self.version, self.n, self.sums, self.updates)
+
+
+KEY_LENGTH = Change._fields.index("n")
 
 
 def parse_changes(text: str) -> Collection[Change]:
