@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -88,10 +88,10 @@ def opened(browser: Chrome, url: str, size: tuple[int, int] = DESKTOP, *, dark: 
 
 
 def said(browser: Chrome) -> str:
-    """What is to be read now; the page may change while it is read."""
+    """What is to be read now; the page may change while it is read, and between two pages there is none."""
     try:
         return browser.find_element(By.TAG_NAME, "body").text.replace("\u00a0", " ")
-    except StaleElementReferenceException:
+    except (NoSuchElementException, StaleElementReferenceException):
         return ""
 
 
