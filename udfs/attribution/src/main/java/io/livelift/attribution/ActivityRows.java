@@ -43,9 +43,11 @@ final class ActivityRows {
     private byte[] sums(long value) {
         if (value != lastValue) {
             writer.start();
-            writer.put(0, value, value >> 63, value >> 63);
+            if (value != 0) {
+                writer.put(0, value, value >> 63, value >> 63);
+            }
             lastValue = value;
-            lastSums = value == 0 ? NO_SUMS : writer.finish();
+            lastSums = writer.finish();
         }
         return lastSums;
     }
