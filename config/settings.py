@@ -97,6 +97,9 @@ class Attribution:
     epoch: int = at_least(0, 0, maximum=GREATEST_EPOCH)
     """Rebuild epoch that the lane for everyone begins with."""
     mini_batch_ms: int = at_least(1, 500)
+    """Totals, ledger and activity follow the events after at most so long."""
+    slots_ms: int = at_least(1, 5000)
+    """Slots do, and so what is made of cohorts: all views but ``all``. Every checkpoint sends them, too."""
     idle_timeout_ms: int = at_least(1, 1000)
     jar: str = ""
     """The compiled function; empty means the one that is built in ``udfs/attribution``."""

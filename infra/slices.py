@@ -16,7 +16,7 @@ from infra.cohorts import DAY_HOURS, Cohorts, SliceError
 from infra.definitions import Content, to_json
 from infra.questions import check_segment, defined
 from infra.results import Question, Row, plain, result_columns
-from jobs.scorecard.book import Book, Totals
+from jobs.scorecard.book import Book, Spread, Totals
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.rows import ALL, SLICE, Moment, answers
 from jobs.scorecard.slots import Group
@@ -35,7 +35,7 @@ SELECT {", ".join(Group._fields)},
     (SELECT max(as_of) FROM slots
      WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}}),
     (SELECT max(as_of) FROM results
-     WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}} AND view = 'all'))),
+     WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}} AND view = 'matured'))),
   toUnixTimestamp(minOrNullIf(cohort, n > 0)) * 1000,
   toUnixTimestamp(maxOrNullIf(cohort, n > 0)) * 1000,
   max(epoch)
@@ -45,7 +45,7 @@ WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}}
   AND toUnixTimestamp(cohort) >= {{begin_s:Int64}} AND toUnixTimestamp(cohort) < {{end_s:Int64}}
 GROUP BY {", ".join(Group._fields)}
 """
-"""The totals of ``jobs/scorecard/book.py``, over some cohorts.
+"""What ``jobs/scorecard/book.py`` keeps of groups, over some cohorts.
 
 As of when is told of the whole experiment: while nothing comes, time goes on in ``results`` alone.
 """
@@ -105,8 +105,10 @@ def _book(settings: Settings, question: Question, cohorts: Cohorts) -> Book:
     width, sums = len(Group._fields), len(SUM_NAMES)
     book = Book(epoch=max((row[-1] for row in rows), default=0))
     for row in rows:
-        n, values, rest = row[width], row[width + 1 : width + 1 + sums], row[width + 1 + sums : -1]
-        book.totals[Group(*row[:width])] = Totals(n, tuple(values), *rest)
+        group, n, values = Group(*row[:width]), row[width], row[width + 1 : width + 1 + sums]
+        updates, as_of_ms, *ends_ms = row[width + 1 + sums : -1]
+        book.totals[group] = Totals(n, tuple(values), updates, as_of_ms)
+        book.spreads[group] = Spread(updates, as_of_ms, *ends_ms)
     return book
 
 

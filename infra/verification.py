@@ -1,4 +1,4 @@
-"""The views ``slots``, ``ledger`` and ``activity`` against the executable specification, row by row.
+"""Views ``slots``, ``totals``, ``ledger`` and ``activity`` against the executable specification, row by row.
 
 Everything the tenants sent is read again from Kafka and attributed by ``udfs.attribution.reference``;
 what ClickHouse shows must be the same, to the last bit.
@@ -19,7 +19,15 @@ from infra.broker import Broker, Progress, TenantTopic
 from infra.clickhouse import connect
 from infra.definitions import read_published
 from infra.registry import Registry
-from infra.views import ActivityRows, Ledger, Slots, activity_in_view, ledger_in_view, slots_in_view
+from infra.views import (
+    ActivityRows,
+    Ledger,
+    Slots,
+    activity_in_view,
+    ledger_in_view,
+    slots_in_view,
+    totals_in_view,
+)
 from jobs.wiring.kafka import HEARTBEAT_TOPIC
 from schemas.events import SchemaLookup, UnreadableError, decode_event
 from udfs.attribution.reference import (
@@ -79,16 +87,21 @@ class Verification:
     """Each view compared with what must be in it."""
 
     slots: Comparison
+    totals: Comparison
     ledger: Comparison
     activity: Comparison
 
     @property
     def total(self) -> int:
-        return self.slots.total + self.ledger.total + self.activity.total
+        return sum(each.total for each in self._all)
 
     @property
     def differences(self) -> list[Difference]:
-        return self.slots.differences + self.ledger.differences + self.activity.differences
+        return [difference for each in self._all for difference in each.differences]
+
+    @property
+    def _all(self) -> tuple[Comparison, ...]:
+        return self.slots, self.totals, self.ledger, self.activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,7 @@ def verify(
     rules = rules_of(settings)
     return Verification(
         slots=compare(wanted.slots, slots_in_view(settings)),
+        totals=compare(over_cohorts(wanted.slots), totals_in_view(settings)),
         ledger=compare(
             settled(wanted.ledger, wanted.now_ms, rules),
             settled(ledger_in_view(settings), wanted.now_ms, rules),
@@ -131,6 +145,14 @@ def compare(expected: Mapping[Any, Row], found: Mapping[Any, Row]) -> Comparison
         if expected.get(key) != found.get(key)
     ]
     return Comparison(len(keys), differences)
+
+
+def over_cohorts(slots: Slots) -> Slots:
+    """The sums of slots that differ in their cohort alone, under cohort 0; none of sums that are nothing."""
+    totals: Slots = defaultdict(Slot)
+    for key, slot in slots.items():
+        totals[key._replace(cohort_ms=0)] += slot
+    return {key: total for key, total in totals.items() if total != Slot()}
 
 
 def settled(ledger: Ledger, now_ms: int, rules: Rules) -> Ledger:

@@ -1,4 +1,4 @@
-"""The views ``slots``, ``ledger`` and ``activity`` as the reference's own types, ready for comparison."""
+"""Views ``slots``, ``totals``, ``ledger`` and ``activity`` as the reference's own types, for comparison."""
 
 from __future__ import annotations
 
@@ -30,10 +30,19 @@ def slots_in_view(settings: Settings) -> Slots:
     Raises:
         DatabaseError: ClickHouse does not answer.
     """
+    return _sums_in(settings, "slots", "toUnixTimestamp(cohort) * 1000")
+
+
+def totals_in_view(settings: Settings) -> Slots:
+    """What the view ``totals`` shows, as if there were one cohort, at 0; fails as ``slots_in_view`` does."""
+    return _sums_in(settings, "totals", "0")
+
+
+def _sums_in(settings: Settings, view: str, cohort_ms: str) -> Slots:
     sums = ", ".join(f"sum_{name}" for name in SUM_NAMES)
     query = (
         "SELECT tenant_id, experiment_id, config_version, variant_id, metric_id, segment, "
-        f"toUnixTimestamp(cohort) * 1000 AS cohort_ms, unit_class, region, n, {sums} FROM slots"
+        f"{cohort_ms} AS cohort_ms, unit_class, region, n, {sums} FROM {view}"
     )
     width = len(SlotKey._fields)
     with _rows(settings, query) as rows:

@@ -17,6 +17,7 @@ Whose work is waited for is an ``Audience``: the lanes readers see now, or one t
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -222,7 +223,7 @@ def _results(client: Client, audience: Audience) -> Behind:
         missing = [
             f"{key.tenant_id}/{key.experiment_id}"
             for key, updates in wanted.items()
-            if computed.get(key, -1) < min(updates, now.get(key, 0))
+            if any(map(operator.lt, computed.get(key, (-1, -1)), map(min, updates, now.get(key, (0, 0)))))
         ]
         return f"results are not computed yet: {', '.join(missing)}" if missing else ""
 
@@ -230,30 +231,33 @@ def _results(client: Client, audience: Audience) -> Behind:
 
 
 UPDATES = """
-SELECT tenant_id, experiment_id, epoch, sum(updates) FROM slot_rows FINAL WHERE kind = 'slot' GROUP BY ALL
+SELECT tenant_id, experiment_id, epoch, sumIf(updates, kind = 'total'), sumIf(updates, kind = 'slot')
+FROM slot_rows FINAL WHERE kind IN ('total', 'slot') GROUP BY ALL
 """
 
 COMPUTED = """
-SELECT tenant_id, experiment_id, epoch, min(newest)
+SELECT tenant_id, experiment_id, epoch,
+    minIf(newest, view IN ('', 'all')), minIf(newest, view NOT IN ('', 'all'))
 FROM (
-    SELECT tenant_id, experiment_id, epoch, max(slot_updates) AS newest
+    SELECT tenant_id, experiment_id, epoch, view, max(slot_updates) AS newest
     FROM result_rows FINAL
     GROUP BY tenant_id, experiment_id, epoch, view
     UNION ALL
-    SELECT tenant_id, experiment_id, epoch, max(slot_updates) AS newest
+    SELECT tenant_id, experiment_id, epoch, '' AS view, max(slot_updates) AS newest
     FROM sample_ratio_rows FINAL
     GROUP BY tenant_id, experiment_id, epoch
 )
 GROUP BY tenant_id, experiment_id, epoch
 HAVING count() = 5
 """
-"""Up to which sum of updates the four views of each experiment and its sample ratio are computed."""
+"""Up to which sum of updates an experiment is computed: the sample ratio and view ``all``, of totals, and the
+three other views, of slots."""
 
 
-def _by_experiment(client: Client, query: str, audience: Audience) -> dict[ExperimentKey, int]:
-    """What a query says of each experiment at the epoch its readers see."""
+def _by_experiment(client: Client, query: str, audience: Audience) -> dict[ExperimentKey, tuple[int, ...]]:
+    """The numbers a query says of each experiment at the epoch its readers see."""
     return {
-        ExperimentKey(tenant_id, experiment_id): number
-        for tenant_id, experiment_id, epoch, number in client.query(query).result_rows
+        ExperimentKey(tenant_id, experiment_id): tuple(numbers)
+        for tenant_id, experiment_id, epoch, *numbers in client.query(query).result_rows
         if epoch == audience.epoch(tenant_id, experiment_id)
     }

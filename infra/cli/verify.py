@@ -1,4 +1,4 @@
-"""``livelift verify``: every slot, ledger minute and activity minute against the executable specification."""
+"""``livelift verify``: slots, totals, ledger and activity against the executable specification."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def verify() -> None:
     """Compute everything again from all events in Kafka and compare it with ClickHouse, to the last bit.
 
-    Prints `verify: N of N slots equal`, and the same of the rows of the ledger and of the activity; otherwise
+    Prints `verify: N of N slots equal`, and the same of their totals, the ledger and the activity; otherwise
     shows what differs, with exit status 1. Events still on their way through the jobs count as differences:
     run `livelift wait` first.
     """
@@ -46,6 +46,7 @@ def report(result: Verification) -> None:
     """
     for name, comparison, what, named in (
         ("verify", result.slots, "slots", _slot),
+        ("totals", result.totals, "rows", _total),
         ("ledger", result.ledger, "rows", _ledger_minute),
         ("activity", result.activity, "rows", _activity_minute),
     ):
@@ -53,6 +54,7 @@ def report(result: Verification) -> None:
         print(f"{name}: {comparison.equal} of {comparison.total} {what} equal")
     counts = {
         "slots": len(result.slots.differences),
+        "totals": len(result.totals.differences),
         "ledger rows": len(result.ledger.differences),
         "activity rows": len(result.activity.differences),
     }
@@ -83,15 +85,16 @@ def _print_differences(comparison: Comparison, what: str, named: Callable[[Any],
 
 
 def _slot(key: SlotKey) -> str:
-    return " ".join(
-        (
-            *_experiment_and_metric(key),
-            key.segment or "(everyone)",
-            _minute(key.cohort_ms),
-            key.unit_class,
-            key.region,
-        )
-    )
+    return _sums(key, _minute(key.cohort_ms))
+
+
+def _total(key: SlotKey) -> str:
+    return _sums(key, "(all cohorts)")
+
+
+def _sums(key: SlotKey, cohort: str) -> str:
+    segment = key.segment or "(everyone)"
+    return " ".join((*_experiment_and_metric(key), segment, cohort, key.unit_class, key.region))
 
 
 def _ledger_minute(key: LedgerKey) -> str:

@@ -15,6 +15,9 @@ KEPT_PLAN = Path(__file__).with_name("plan.json")
 
 NO_TTL = "0 ms"
 
+KINDS = "activity ledger slot total"
+"""What is added up: sums of a kind that an earlier release did not know would begin in the middle."""
+
 
 def must_match(settings: Settings) -> dict[str, str]:
     """The job parameters that must be equal, by name: the layout of the state, and the rules.
@@ -24,6 +27,7 @@ def must_match(settings: Settings) -> dict[str, str]:
     rules = settings.attribution
     return {
         "livelift.plan_sha256": plan_sha256(),
+        "livelift.kinds": KINDS,
         "livelift.region": settings.region,
         "livelift.horizon_ms": str(rules.horizon_ms),
         "livelift.future_ms": str(rules.future_ms),

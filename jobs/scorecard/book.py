@@ -17,7 +17,7 @@ from jobs.scorecard.history import Recorded
 from jobs.scorecard.layout import LAYOUT, check_layout
 from jobs.scorecard.looks import Looks
 from jobs.scorecard.pace import Pace
-from jobs.scorecard.slots import NOTHING, Amount, Change, Cohort, Group, Slots
+from jobs.scorecard.slots import NOTHING, Change, Cohort, Group, Slots
 
 
 class Totals(NamedTuple):
@@ -29,10 +29,23 @@ class Totals(NamedTuple):
     """Changes counted so far; grows with each."""
     as_of_ms: int
     """Greatest append time counted."""
+    version: int = 0
+
+
+class Spread(NamedTuple):
+    """What the slots of a group tell, later than its totals: how far they are, and when its users came."""
+
+    updates: int = 0
+    as_of_ms: int = 0
     first_cohort_ms: int | None = None
     """Start of the earliest cohort with users, whom only groups of exposure slots (metric ``''``) have."""
     last_cohort_ms: int | None = None
     """Start of the latest cohort that ever had users."""
+
+    @property
+    def ends_ms(self) -> tuple[int | None, int | None]:
+        """Both together."""
+        return self.first_cohort_ms, self.last_cohort_ms
 
 
 @dataclass
@@ -40,6 +53,7 @@ class Book:
     """Everything known of one experiment in one rebuild epoch: what one job of attribution has counted."""
 
     totals: dict[Group, Totals] = field(default_factory=dict)
+    spreads: dict[Group, Spread] = field(default_factory=dict)
     definitions: dict[int, Definition] = field(default_factory=dict)
     epoch: int = 0
     cohorts: set[Cohort] = field(default_factory=set)
@@ -58,8 +72,32 @@ class Book:
         """Greatest append time counted in any group."""
         return max((totals.as_of_ms for totals in self.totals.values()), default=0)
 
+    @property
+    def slots_as_of_ms(self) -> int:
+        """Greatest append time counted in any slot."""
+        return max((spread.as_of_ms for spread in self.spreads.values()), default=0)
+
+    @property
+    def updates(self) -> int:
+        """Changes counted in all groups."""
+        return sum(totals.updates for totals in self.totals.values())
+
+    @property
+    def slot_updates(self) -> int:
+        """Changes counted in all slots; another number than ``updates``, since slots wait longer."""
+        return sum(spread.updates for spread in self.spreads.values())
+
+    def count_total(self, change: Change) -> bool:
+        """Let a total replace the one before; returns False where that was emitted later."""
+        known = self.totals.get(change.group)
+        if known is not None and known.version >= change.version:
+            return False
+        amount = change.slot.amount
+        self.totals[change.group] = Totals(*amount, change.as_of_ms, change.version)
+        return True
+
     def count(self, change: Change, slots: Slots) -> bool:
-        """Let a slot's row replace the one among the slots of its cohort, here and in all sums.
+        """Let a slot's row replace the one among the slots of its cohort, here and in the views of cohorts.
 
         Returns:
             False where the row there was emitted later.
@@ -70,10 +108,9 @@ class Book:
             return False
         slots[group] = slot
         difference = slot.amount.minus(before.amount if before else NOTHING)
-        known = self.totals.get(group, Totals(*NOTHING, 0))
-        self.totals[group] = Totals(
-            *Amount(*known[:3]).plus(difference), max(known.as_of_ms, change.as_of_ms), *_ends(known, change)
-        )
+        known = self.spreads.get(group, Spread())
+        updates, as_of_ms = known.updates + difference.updates, max(known.as_of_ms, change.as_of_ms)
+        self.spreads[group] = Spread(updates, as_of_ms, *_ends(known, change))
         if known.first_cohort_ms == change.cohort_ms and change.n <= 0:
             self.lost.add(group)
         self.cohorts.add(cohort)
@@ -85,7 +122,7 @@ class Book:
         """Let the cuts hold now; returns whether users came in or went out by that."""
         if self.cuts is None:
             self.cuts = Cuts.of(self.definitions.values())
-        self.moved_to_ms = self.pace.as_of_ms(self.as_of_ms, now_ms)
+        self.moved_to_ms = self.pace.as_of_ms(self.slots_as_of_ms, now_ms)
         return self.cuts.move(self.cohorts, self.moved_to_ms, read)
 
     def next_move_ms(self) -> int | None:
@@ -102,11 +139,11 @@ class Book:
                 and (slot := read(cohort).get(group)) is not None
                 and slot.n > 0
             )
-            self.totals[group] = self.totals[group]._replace(first_cohort_ms=next(starts, None))
+            self.spreads[group] = self.spreads[group]._replace(first_cohort_ms=next(starts, None))
         self.lost.clear()
 
 
-def _ends(known: Totals, change: Change) -> tuple[int | None, int | None]:
+def _ends(known: Spread, change: Change) -> tuple[int | None, int | None]:
     """The first and last cohort with users; the first is lost when its users are."""
     first, last = known.first_cohort_ms, known.last_cohort_ms
     if change.metric_id or (change.n <= 0 and change.cohort_ms != first):
@@ -135,7 +172,7 @@ class Shelf:
     def book(self, epoch: int) -> Book:
         """The book of an epoch, begun when it is first asked for."""
         if epoch not in self.books:
-            self.books[epoch] = Book({}, self.definitions, epoch)
+            self.books[epoch] = Book(definitions=self.definitions, epoch=epoch)
         return self.books[epoch]
 
     @classmethod
@@ -143,15 +180,18 @@ class Shelf:
         cls,
         totals: Iterable[tuple[str, str]],
         definitions: Iterable[str],
+        spreads: Iterable[tuple[str, str]] = (),
         cohorts: Iterable[Cohort] = (),
         looks: Iterable[tuple[str, str]] = (),
     ) -> Self:
-        """Undoes ``encode_place``, ``encode_totals`` and ``Looks.encode``; reads the definitions topic."""
+        """Undoes ``encode_place``, ``encode``s of sums and ``Looks``; reads the definitions topic."""
         shelf = cls(looks={int(epoch): Looks.decode(text) for epoch, text in looks})
         for place, text in totals:
-            sums = decode_totals(text)
             epoch, group = decode_place(place)
-            shelf.book(epoch).totals[group] = sums
+            shelf.book(epoch).totals[group] = decode_totals(text)
+        for place, text in spreads:
+            epoch, group = decode_place(place)
+            shelf.book(epoch).spreads[group] = decode_spread(text)
         for cohort in cohorts:
             shelf.book(cohort.epoch).cohorts.add(cohort)
         for definition in map(Definition.from_json, definitions):
@@ -184,3 +224,15 @@ def decode_totals(text: str) -> Totals:
     layout, n, sums, *rest = json.loads(text)
     check_layout("sums", layout)
     return Totals(n, tuple(sums), *rest)
+
+
+def encode_spread(spread: Spread) -> str:
+    """What is remembered of a group's slots together, in state."""
+    return json.dumps([LAYOUT, *spread], separators=(",", ":"))
+
+
+def decode_spread(text: str) -> Spread:
+    """Undoes ``encode_spread``; fails as ``decode_totals`` does."""
+    layout, *rest = json.loads(text)
+    check_layout("sums", layout)
+    return Spread(*rest)

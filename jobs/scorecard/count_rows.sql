@@ -2,7 +2,7 @@
 SELECT 'counts' AS lane,
        'counts' AS table_name,
        JSON_ARRAY(
-         kind, epoch, tenant_id, experiment_id, config_version, variant_id, metric_id, cohort, region,
+         kind, epoch, tenant_id, experiment_id, config_version, variant_id, metric_id, segment, cohort, unit_class, region,
          n, sums, as_of, updates, version, source_partition, source_offset NULL ON NULL) AS line,
        PROCTIME() AS arrived_at
 FROM counts

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-LAYOUT = 3
-"""1 knew no epochs, 2 no cohorts; neither was released."""
+LAYOUT = 4
+"""1 knew no epochs, 2 no cohorts, 3 no totals; none was released."""
 
 
 def check_layout(what: str, layout: int) -> None:

@@ -14,13 +14,13 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from config.settings import ClickHouse
 from jobs.scorecard import rows, tables, verdicts
-from jobs.scorecard.book import Book, Shelf, encode_place, encode_totals
+from jobs.scorecard.book import Book, Shelf, Spread, encode_place, encode_spread, encode_totals
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.looks import Looks
 from jobs.scorecard.pace import Times, Turns
 from jobs.scorecard.rows import EMISSION_BITS
-from jobs.scorecard.slots import Change, Cohort, Group, Slots, SlotStore, parse_changes
+from jobs.scorecard.slots import TOTAL, Change, Cohort, Group, Slots, SlotStore, parse_changes
 from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
 
 REMEMBERED_EXPERIMENTS = 512
@@ -28,10 +28,10 @@ REMEMBERED_EXPERIMENTS = 512
 
 
 class Scorecard(KeyedCoProcessFunction):
-    """Emits an experiment's rows: of view ``all`` when something changes, of every view as time passes.
+    """Emits an experiment's rows: of view ``all`` when a total changes, of every view as time passes.
 
-    Keyed by experiment. Keeps the newest row of every slot by cohort and the sums of every group of slots,
-    apart for each rebuild epoch, and every definition, as versioned JSON, for as long as the job lives.
+    Keyed by experiment. Keeps the newest row of every total and, by cohort, of every slot, apart for each
+    rebuild epoch, and every definition, as versioned JSON, for as long as the job lives.
     Absolute rows in, absolute rows out: a replay only says the same again under a greater version. Until a
     definition has come the slots wait for it, and the other way round.
 
@@ -65,7 +65,8 @@ class Scorecard(KeyedCoProcessFunction):
         def texts(name: str) -> MapState:
             return runtime_context.get_map_state(MapStateDescriptor(name, Types.STRING(), Types.STRING()))
 
-        self._sums = texts("sums-by-group")
+        self._totals = texts("totals-by-group")
+        self._spreads = texts("spreads-by-group")
         self._slots = SlotStore(texts("slots-by-cohort"))
         self._definitions = texts("definitions-by-version")
         self._looks = texts("looks-by-epoch")
@@ -78,17 +79,22 @@ class Scorecard(KeyedCoProcessFunction):
         self._memory.close()
 
     def process_element1(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
-        """Changed slots of one experiment: ``(experiment, JSON)``. Books without any say nothing again."""
+        """Changed slots and totals: ``(experiment, JSON)``. Books without any say nothing again."""
         experiment = ctx.get_current_key()
         shelf = self._shelf(experiment)
-        is_new = not shelf.books
-        changed = self._count(experiment, shelf, parse_changes(value[1]))
+        changes = parse_changes(value[1])
+        had_slots = any(book.cohorts for book in shelf.books.values())
+        counted = self._count_totals(shelf, (change for change in changes if change.kind == TOTAL))
+        spread = self._count_slots(experiment, shelf, (change for change in changes if change.kind != TOTAL))
         now_ms = self._now_ms()
-        for epoch in sorted(changed):
-            yield from self._answers(experiment, shelf, shelf.book(epoch), now_ms)
-        if changed:
+        for epoch in sorted(counted | spread.keys()):
+            book = shelf.book(epoch)
+            book.pace.change(now_ms, slots=epoch in spread)
+            if epoch in counted or spread[epoch]:
+                yield from self._answers(experiment, shelf, book)
+        if counted or spread:
             self._wake_to_look(ctx, shelf)
-            self._wake(ctx, shelf, now_ms if is_new else self._times.next_views_ms(experiment, now_ms))
+            self._wake(ctx, shelf, self._times.next_views_ms(experiment, now_ms) if had_slots else now_ms)
 
     def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """A definition as published: ``(experiment, JSON)``. The first of a version stands."""
@@ -102,7 +108,8 @@ class Scorecard(KeyedCoProcessFunction):
         now_ms = self._now_ms()
         for _, book in sorted(shelf.books.items()):
             book.cuts = None
-            yield from self._answers(experiment, shelf, book, now_ms)
+            book.pace.change(now_ms, slots=True)
+            yield from self._answers(experiment, shelf, book)
         if shelf.books:
             self._wake_to_look(ctx, shelf)
             self._wake(ctx, shelf, now_ms)
@@ -143,27 +150,45 @@ class Scorecard(KeyedCoProcessFunction):
         shelf.turn_ms = None
         return True
 
-    def _count(self, experiment: str, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
-        """Count changed slots, in memory and in state; returns the epochs of which something is new."""
-        cohorts: dict[Cohort, Slots] = {}
-        groups: set[tuple[int, Group]] = set()
+    def _count_totals(self, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
+        """Count changed totals, in memory and in state; returns the epochs of which something is new."""
+        epochs = set()
         for change in changes:
-            slots = cohorts.get(change.cohort) or self._slots.slots(experiment, change.cohort)
-            if shelf.book(change.epoch).count(change, slots):
-                cohorts[change.cohort] = slots
-                groups.add((change.epoch, change.group))
-        for cohort, slots in cohorts.items():
-            self._slots.keep(cohort, slots)
-        epochs = {epoch for epoch, _ in groups}
-        for epoch in epochs:
-            shelf.book(epoch).find_first_cohorts(partial(self._slots.slots, experiment))
-        for epoch, group in groups:
-            self._sums.put(encode_place(epoch, group), encode_totals(shelf.book(epoch).totals[group]))
+            book = shelf.book(change.epoch)
+            if book.count_total(change):
+                epochs.add(change.epoch)
+                total = encode_totals(book.totals[change.group])
+                self._totals.put(encode_place(change.epoch, change.group), total)
         return epochs
 
-    def _answers(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
+    def _count_slots(self, experiment: str, shelf: Shelf, changes: Iterable[Change]) -> dict[int, bool]:
+        """Count changed slots, in memory and in state.
+
+        Returns:
+            The epochs of which something is new, and whether users came earlier or later than any before.
+        """
+        cohorts: dict[Cohort, Slots] = {}
+        before: dict[tuple[int, Group], Spread | None] = {}
+        for change in changes:
+            slots = cohorts.get(change.cohort) or self._slots.slots(experiment, change.cohort)
+            book = shelf.book(change.epoch)
+            known = book.spreads.get(change.group)
+            if book.count(change, slots):
+                cohorts[change.cohort] = slots
+                before.setdefault((change.epoch, change.group), known)
+        for cohort, slots in cohorts.items():
+            self._slots.keep(cohort, slots)
+        epochs = dict.fromkeys((epoch for epoch, _ in before), False)
+        for epoch in epochs:
+            shelf.book(epoch).find_first_cohorts(partial(self._slots.slots, experiment))
+        for (epoch, group), known in before.items():
+            spread = shelf.book(epoch).spreads[group]
+            self._spreads.put(encode_place(epoch, group), encode_spread(spread))
+            epochs[epoch] |= spread.ends_ms != (known or Spread()).ends_ms
+        return epochs
+
+    def _answers(self, experiment: str, shelf: Shelf, book: Book) -> Iterator[Row]:
         """View ``all`` now; the others when they are due."""
-        book.pace.change(now_ms)
         moment = self._moment(book.epoch, book.as_of_ms)
         card, told = self._judged(experiment, shelf, book, moment, [rows.ALL], is_new=True)
         yield from _emitted(card.tables if card else {})
@@ -177,7 +202,7 @@ class Scorecard(KeyedCoProcessFunction):
         if not (has_moved or is_recorded or book.pace.owes_views):
             return
         views = rows.VIEWS if has_moved or is_recorded else rows.BESIDE_ALL
-        moment = self._moment(book.epoch, book.moved_to_ms)
+        moment = self._moment(book.epoch, book.pace.as_of_ms(book.as_of_ms, now_ms))
         card, told = self._judged(experiment, shelf, book, moment, views)
         answered = card.tables if card else {}
         yield from _emitted(answered)
@@ -198,7 +223,7 @@ class Scorecard(KeyedCoProcessFunction):
         if book.move(now_ms, partial(self._slots.slots, experiment)):
             book.pace.owes_views = book.pace.owes_history = True
         before = looks.settled
-        moment = self._moment(book.epoch, book.moved_to_ms)
+        moment = self._moment(book.epoch, book.pace.as_of_ms(book.as_of_ms, now_ms))
         views = looks.open_views() or rows.ASKED_AGAIN_AND_AGAIN
         card, told = self._judged(experiment, shelf, book, moment, views)
         if card is not None and looks.settled != before:
@@ -265,7 +290,11 @@ class Scorecard(KeyedCoProcessFunction):
     def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
         shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
-            self._sums.items(), self._definitions.values(), self._slots.cohorts(), self._looks.items()
+            self._totals.items(),
+            self._definitions.values(),
+            self._spreads.items(),
+            self._slots.cohorts(),
+            self._looks.items(),
         )
         self._shelves[experiment] = shelf
         if len(self._shelves) > REMEMBERED_EXPERIMENTS:

@@ -21,10 +21,11 @@ class Pace:
     heard_ms: int | None = None
     """When something last changed, by the clock of the machine."""
 
-    def change(self, now_ms: int) -> None:
-        """Something changed: every view is due, and history."""
+    def change(self, now_ms: int, *, slots: bool) -> None:
+        """Something changed: history is due, and if slots did, the views made of them."""
         self.heard_ms = now_ms
-        self.owes_views = self.owes_history = True
+        self.owes_history = True
+        self.owes_views |= slots
 
     def wake(self, due_ms: int, now_ms: int) -> None:
         """A timer fired: a late one says that the job stood still, and what came meanwhile is unread."""

@@ -31,8 +31,8 @@ FOLDER = Path(__file__).parent
 BUNDLE_MS = 20
 """Part of every result's age; longer ones save little, since what comes is already condensed."""
 
-COUNTS_WINDOW_MS = 2000
-"""Ledger and activity count by minutes and wait longer, so that fewer of their rows are written."""
+ROWS_WINDOW_MS = 2000
+"""Of a slot, a minute of the ledger or of the activity one row is written in so long, the newest."""
 
 ROWS = Types.ROW_NAMED(["table_name", "answered"], [Types.STRING(), Types.STRING()])
 
@@ -54,7 +54,7 @@ def scorecard(tables: StreamTableEnvironment, settings: Settings, connect: Conne
     tables.execute_sql(kafka.definitions_read(settings))
     tables.execute_sql(kafka.counts_read(settings))
     tables.execute_sql(kafka.decisions_written(settings))
-    _view(tables, "slot_changes", tables.to_data_stream(tables.sql_query(_sql("slot_changes"))))
+    _view(tables, "slot_records", tables.to_data_stream(tables.sql_query(_sql("slot_records"))))
     slot_rows(tables, settings, connect)
     results(tables, settings, connect)
     count_rows(tables, settings, connect)
@@ -62,18 +62,16 @@ def scorecard(tables: StreamTableEnvironment, settings: Settings, connect: Conne
 
 
 def slot_rows(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
-    """Every record of the slots topic, per partition in the order of its log."""
+    """The newest of what the slots topic says of each slot, per partition in the order of its log."""
     tables.create_temporary_view("slot_rows", tables.sql_query(_sql("slot_rows")))
-    batches = tables.sql_query(
-        _sql("batches", rows="slot_rows", window=_seconds(settings.scorecard.window_ms))
-    )
+    batches = tables.sql_query(_sql("batches", rows="slot_rows", window=_seconds(ROWS_WINDOW_MS)))
     write(tables, batches, WriteRows(settings.clickhouse, connect), "write-slot-rows")
 
 
 def results(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
     """The statistics of an experiment, whenever its sums change and as time passes."""
     window = _seconds(settings.scorecard.window_ms)
-    changes = keyed_by_experiment(tables, tables.sql_query(_sql("changed_slots", window=window)))
+    changes = keyed_by_experiment(tables, tables.sql_query(_sql("changes", window=window)))
     definitions = keyed_by_experiment(tables, tables.sql_query(_sql("definitions")))
     times = Times(settings.scorecard.views_ms, settings.scorecard.history_ms)
     answers = (
@@ -93,7 +91,7 @@ def results(tables: StreamTableEnvironment, settings: Settings, connect: Connect
 def count_rows(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
     """The newest of what the counts topic says of each minute."""
     tables.create_temporary_view("count_rows", tables.sql_query(_sql("count_rows")))
-    batches = tables.sql_query(_sql("batches", rows="count_rows", window=_seconds(COUNTS_WINDOW_MS)))
+    batches = tables.sql_query(_sql("batches", rows="count_rows", window=_seconds(ROWS_WINDOW_MS)))
     write(tables, batches, WriteRows(settings.clickhouse, connect), "write-count-rows")
 
 

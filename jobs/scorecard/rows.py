@@ -86,7 +86,7 @@ class Moment(NamedTuple):
     version: int
     """Greater than that of every earlier answer."""
     as_of_ms: int
-    """Append time up to which events are counted."""
+    """Append time up to which events are counted in view ``all``; the book knows of the others."""
 
 
 @dataclass(frozen=True)
@@ -240,36 +240,37 @@ def fill(
         "tenant_id": sums.definitions[0].tenant_id,
         "experiment_id": sums.definitions[0].experiment_id,
         "epoch": book.epoch,
-        "as_of": moment.as_of_ms,
         "computed_at": moment.now_ms,
-        "slot_updates": sum(totals.updates for totals in book.totals.values()),
         "version": moment.version,
     }
     regions = sorted({group.region for group in book.totals})
     covered = {"covers_from": sums.first_cohort_ms(), "regions": regions}
+    everyone = {"as_of": moment.as_of_ms, "slot_updates": book.updates}
+    some = {"as_of": book.moved_to_ms, "slot_updates": book.slot_updates}
+    told = {name: some if name in BESIDE_ALL else everyone for name in views}
     results = [
-        each._replace(row={**common, **covered, **each.row})
-        for each in _views(book, sums, moment.as_of_ms, views, begun)
+        each._replace(row={**common, **covered, **told[each.row["view"]], **each.row})
+        for each in _views(book, sums, {name: told[name]["as_of"] for name in views}, begun)
     ]
     ratios = (
-        [each._replace(row={**common, **each.row}) for each in _ratios(sums)]
+        [each._replace(row={**common, **everyone, **each.row}) for each in _ratios(sums)]
         if {ALL, SLICE} & set(views)
         else []
     )
     return Card(book, sums.definitions[-1], moment, views, results, ratios)
 
 
-def _views(book: Book, sums: Sums, as_of_ms: int, names: Sequence[str], begun: Begun) -> Iterator[Answered]:
-    """Two rolling views of the same users have the same rows, so those are computed once."""
+def _views(book: Book, sums: Sums, as_of_ms: Mapping[str, int], begun: Begun) -> Iterator[Answered]:
+    """The rows of each view as of its moment, computed once for two rolling views of the same users."""
     rolling: dict[frozenset[Cohort], list[Answered]] = {}
-    for name in names:
+    for name, moment_ms in as_of_ms.items():
         view = View.of(name, book, sums)
         if name not in ROLLING or book.cuts is None:
-            yield from _results(sums, view, as_of_ms, begun)
+            yield from _results(sums, view, moment_ms, begun)
             continue
         users = frozenset(book.cuts.by_rule[ROLLING[name]].inside)
         if users not in rolling:
-            rolling[users] = list(_results(sums, view, as_of_ms, begun))
+            rolling[users] = list(_results(sums, view, moment_ms, begun))
         yield from (each._replace(row={**each.row, "view": name}) for each in rolling[users])
 
 

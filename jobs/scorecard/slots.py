@@ -83,9 +83,15 @@ Slots = dict[Group, Slot]
 """Those of one cohort."""
 
 
-class Change(NamedTuple):
-    """A slot as ``changed_slots.sql`` tells it, by position."""
+SLOT = "slot"
+TOTAL = "total"
+"""The sums of a group over all cohorts; it has no cohort itself."""
 
+
+class Change(NamedTuple):
+    """A slot or a total as ``changes.sql`` tells it, by position."""
+
+    kind: str
     epoch: int
     config_version: int
     variant_id: str
@@ -102,7 +108,7 @@ class Change(NamedTuple):
 
     @property
     def key(self) -> tuple[int | str, ...]:
-        """What tells it from other slots of the experiment."""
+        """What tells it from others of the experiment."""
         return self[:KEY_LENGTH]
 
     @property
@@ -127,7 +133,7 @@ KEY_LENGTH = Change._fields.index("n")
 
 
 def parse_changes(text: str) -> Collection[Change]:
-    """Reads the ``changes`` of one record of ``changed_slots.sql``: of each slot the newest row."""
+    """Reads the ``changes`` of one record of ``changes.sql``: of each slot and total the newest row."""
     newest: dict[tuple[int | str, ...], Change] = {}
     for change in map(Change._make, json.loads(text)):
         known = newest.get(change.key)

@@ -48,11 +48,11 @@ class Sums:
             else:
                 users = (arm, group.segment, group.unit_class)
                 self._users[users] = self._users.get(users, 0) + amount.n
-        for group, totals in book.totals.items():
+        for group, spread in book.spreads.items():
             # A segment's cohorts are days, of which the first begins before anybody came.
             if group.metric_id == "" and group.segment == "" and group.unit_class != "bot":
-                _note(self._first_cohorts, group.config_version, totals.first_cohort_ms, min)
-                _note(self._last_cohorts, group.config_version, totals.last_cohort_ms, max)
+                _note(self._first_cohorts, group.config_version, spread.first_cohort_ms, min)
+                _note(self._last_cohorts, group.config_version, spread.last_cohort_ms, max)
 
     def first_cohort_ms(self, config_versions: Iterable[int] | None = None) -> int | None:
         """Start of the earliest cohort of users of these versions, or of all; none before a user is known.

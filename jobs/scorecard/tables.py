@@ -15,8 +15,8 @@ from udfs.stats.moments import SUM_NAMES
 Columns = Mapping[str, Sequence[Any]]
 
 
-class Count(NamedTuple):
-    """A record of the counts topic, as ``count_rows.sql`` writes it."""
+class Record(NamedTuple):
+    """A record of the slots or the counts topic, as ``slot_rows.sql`` and ``count_rows.sql`` write it."""
 
     kind: str
     epoch: int
@@ -25,7 +25,9 @@ class Count(NamedTuple):
     config_version: int
     variant_id: str
     metric_id: str
+    segment: str
     cohort: int
+    unit_class: str
     region: str
     n: int
     sums: str
@@ -38,7 +40,7 @@ class Count(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """What it is absolute for."""
-        return self[: Count._fields.index("n")]
+        return self[: Record._fields.index("n")]
 
 
 def gathered(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -49,15 +51,15 @@ def gathered(rows: Sequence[Mapping[str, Any]]) -> str:
 def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns]]:
     """The tables a batch goes to, in the order in which they must be written, with its rows column by column.
 
-    A batch is a JSON list of rows (``slot_rows``), of rows without their columns' names (``counts``, which
-    are rows of two tables) or of ``gathered`` rows (all other tables; of those in history, more than one).
+    A batch is a JSON list of records (``slot_rows``; ``counts``, which are rows of two tables; of each key
+    the newest is written) or of ``gathered`` rows (all other tables; of those in history, more than one).
     Times stay epoch milliseconds, which the driver takes for ``DateTime64(3)``.
     """
     parts = json.loads(batch)
     if name == "slot_rows":
-        yield name, _slot_columns(parts)
+        yield name, _slot_columns(_newest(map(Record._make, parts)))
     elif name == "counts":
-        yield from _counts(map(Count._make, parts))
+        yield from _counts(list(map(Record._make, parts)))
     else:
         columns = {column: [value for part in parts for value in part[column]] for column in parts[0]}
         yield name, history.kept(columns) if name in history.HISTORY.values() else columns
@@ -68,52 +70,58 @@ def parse_sums(text: str) -> tuple[int, ...]:
     return wire.decode(base64.b64decode(text))
 
 
-def _slot_columns(rows: list[dict[str, Any]]) -> Columns:
-    kept: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in rows[0] if name != "sums"}
-    kept["cohort"] = [cohort_ms // 1000 for cohort_ms in kept["cohort"]]
-    sums = zip(*(parse_sums(row["sums"]) for row in rows), strict=True)
-    return kept | {f"sum_{name}": list(column) for name, column in zip(SUM_NAMES, sums, strict=True)}
+def _newest(records: Iterable[Record]) -> Sequence[Record]:
+    found: dict[tuple[Any, ...], Record] = {}
+    for record in records:
+        known = found.get(record.key)
+        if known is None or known.version <= record.version:
+            found[record.key] = record
+    return list(found.values())
 
 
-def _counts(counts: Iterable[Count]) -> Iterator[tuple[str, Columns]]:
-    """Of each minute the newest row: ledger and activity, in this order.
+def _slot_columns(records: Sequence[Record]) -> Columns:
+    columns = dict(zip(Record._fields, zip(*records, strict=True), strict=True))
+    columns["cohort"] = tuple(cohort_ms // 1000 for cohort_ms in columns["cohort"])
+    sums = zip(*map(parse_sums, columns.pop("sums")), strict=True)
+    return columns | {f"sum_{name}": column for name, column in zip(SUM_NAMES, sums, strict=True)}
+
+
+def _counts(records: Sequence[Record]) -> Iterator[tuple[str, Columns]]:
+    """Ledger and activity, in this order.
 
     ``source_offset`` of a row says that everything of its partition up to there is in both tables once the
     row is: where both get rows, only those written last bear the end of the batch.
     """
-    newest: dict[tuple[Any, ...], Count] = {}
     begins: dict[int, int] = {}
     ends: dict[int, int] = {}
-    for count in counts:
-        known = newest.get(count.key)
-        if known is None or known.version <= count.version:
-            newest[count.key] = count
-        partition, offset = count.source_partition, count.source_offset
+    for record in records:
+        partition, offset = record.source_partition, record.source_offset
         begins[partition] = min(begins.get(partition, offset), offset)
         ends[partition] = max(ends.get(partition, offset), offset)
-    ledger = [count for count in newest.values() if count.kind == "ledger"]
-    activity = [count for count in newest.values() if count.kind == "activity"]
+    newest = _newest(records)
+    ledger = [record for record in newest if record.kind == "ledger"]
+    activity = [record for record in newest if record.kind == "activity"]
     if ledger:
-        unfinished = {count.source_partition: begins[count.source_partition] - 1 for count in activity}
+        unfinished = {record.source_partition: begins[record.source_partition] - 1 for record in activity}
         yield "ledger_rows", _ledger_columns(ledger) | _progress(ledger, ends | unfinished)
     if activity:
         yield "activity_rows", _activity_columns(activity) | _progress(activity, ends)
 
 
-def _ledger_columns(counts: Sequence[Count]) -> dict[str, Sequence[Any]]:
-    sums = zip(*(parse_sums(count.sums) for count in counts), strict=True)
+def _ledger_columns(records: Sequence[Record]) -> dict[str, Sequence[Any]]:
+    sums = zip(*(parse_sums(record.sums) for record in records), strict=True)
     return {
-        "tenant_id": [count.tenant_id for count in counts],
-        "epoch": [count.epoch for count in counts],
-        "topic": [count.metric_id for count in counts],
-        "minute": [count.cohort // 1000 for count in counts],
-        "received": [count.n for count in counts],
+        "tenant_id": [record.tenant_id for record in records],
+        "epoch": [record.epoch for record in records],
+        "topic": [record.metric_id for record in records],
+        "minute": [record.cohort // 1000 for record in records],
+        "received": [record.n for record in records],
         # The last of a slot's fourteen sums counts nothing here.
         **dict(zip(LEDGER_NAMES, sums, strict=False)),
     }
 
 
-def _activity_columns(counts: Sequence[Count]) -> dict[str, Sequence[Any]]:
+def _activity_columns(records: Sequence[Record]) -> dict[str, Sequence[Any]]:
     names = (
         "tenant_id",
         "epoch",
@@ -125,15 +133,15 @@ def _activity_columns(counts: Sequence[Count]) -> dict[str, Sequence[Any]]:
         "n",
     )
     return {
-        **{name: [getattr(count, name) for count in counts] for name in names},
-        "minute": [count.cohort // 1000 for count in counts],
-        "value_micros": [parse_sums(count.sums)[0] for count in counts],
+        **{name: [getattr(record, name) for record in records] for name in names},
+        "minute": [record.cohort // 1000 for record in records],
+        "value_micros": [parse_sums(record.sums)[0] for record in records],
     }
 
 
-def _progress(counts: Sequence[Count], reached: Mapping[int, int]) -> dict[str, Sequence[Any]]:
+def _progress(records: Sequence[Record], reached: Mapping[int, int]) -> dict[str, Sequence[Any]]:
     return {
-        **{name: [getattr(count, name) for count in counts] for name in ("as_of", "updates", "version")},
-        "source_partition": [count.source_partition for count in counts],
-        "source_offset": [reached[count.source_partition] for count in counts],
+        **{name: [getattr(record, name) for record in records] for name in ("as_of", "updates", "version")},
+        "source_partition": [record.source_partition for record in records],
+        "source_offset": [reached[record.source_partition] for record in records],
     }

@@ -75,6 +75,7 @@ def deltas(settings: Settings, *, group: str, topics: str) -> str:
         "group": group,
         "idle-timeout": f"{settings.attribution.idle_timeout_ms} ms",
         "flush-every": f"{settings.attribution.mini_batch_ms} ms",
+        "flush-slots-every": f"{settings.attribution.slots_ms} ms",
     }
     return table("deltas", ", ".join(keys + counted), options)
 

@@ -66,10 +66,9 @@ def stopped(simulation: Simulation) -> dict[str, float]:
         for key, slot in slots.items():
             totals = books[f"{key.tenant_id}/{key.experiment_id}"].totals
             group = Group(*(getattr(key, name) for name in Group._fields))
-            known = totals.get(group, Totals(0, (0,) * 14, 0, at_ms, None))
+            known = totals.get(group, Totals(0, (0,) * 14, 0, at_ms))
             added = tuple(map(int.__add__, known.sums, slot.sums))
-            first = key.cohort_ms if key.metric_id == "" else None
-            totals[group] = Totals(known.n + slot.n, added, 0, at_ms, first)
+            totals[group] = Totals(known.n + slot.n, added, 0, at_ms)
         for experiment, book in books.items():
             moment = Moment(at_ms, at_ms * 1000, at_ms)
             card = fill(book, moment)

@@ -9,7 +9,7 @@ import pytest
 from infra import verification
 from infra.cli.errors import CliError
 from infra.cli.verify import report
-from infra.verification import Comparison, Verification, attributed, compare, settled
+from infra.verification import Comparison, Verification, attributed, compare, over_cohorts, settled
 from infra.views import Ledger
 from tests.builders import (
     BEGINNING,
@@ -132,25 +132,35 @@ def test_what_stops_waiting_just_now_may_already_have_stopped(
     assert settled(wrong, now_ms, RULES) != settled(stopped, now_ms, RULES)
 
 
+def test_totals_are_the_slots_over_all_cohorts() -> None:
+    later = KEY._replace(cohort_ms=BEGINNING)
+    other, gone = KEY._replace(unit_class="bot"), KEY._replace(variant_id="treatment")
+    less = Slot(0, tuple(-number for number in SLOT.sums))
+    slots = {KEY: SLOT, later: SLOT, other: SLOT, gone: SLOT, gone._replace(cohort_ms=BEGINNING): less}
+    assert over_cohorts(slots) == {KEY: SLOT + SLOT, other: SLOT}
+
+
 def verified(
     slots: Comparison = SAME, ledger: Comparison = SAME, activity: Comparison = SAME
 ) -> Verification:
-    return Verification(slots, ledger, activity)
+    return Verification(slots, slots, ledger, activity)
 
 
-def test_the_report_of_equal_rows_is_three_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_of_equal_rows_is_four_lines(capsys: pytest.CaptureFixture[str]) -> None:
     ledger = compare({MINUTE_KEY: LedgerEntry(1, 1)}, {MINUTE_KEY: LedgerEntry(1, 1)})
     report(verified(compare({KEY: SLOT}, {KEY: SLOT}), ledger))
     assert capsys.readouterr().out == (
-        "verify: 1 of 1 slots equal\nledger: 1 of 1 rows equal\nactivity: 0 of 0 rows equal\n"
+        "verify: 1 of 1 slots equal\ntotals: 1 of 1 rows equal\n"
+        "ledger: 1 of 1 rows equal\nactivity: 0 of 0 rows equal\n"
     )
 
 
 def test_the_report_of_a_difference_shows_it_and_refuses(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CliError, match="1 slots differ"):
+    with pytest.raises(CliError, match="1 slots, 1 totals differ"):
         report(verified(compare({KEY: SLOT}, {KEY: Slot(0, (1, *range(1, 14)))})))
     out = capsys.readouterr().out
     assert "acme/checkout-button/1 control revenue (everyone) 1970-01-01T00:00 clean local" in out
+    assert "acme/checkout-button/1 control revenue (everyone) (all cohorts) clean local" in out
     assert "sum_y" in out
     assert "verify: 0 of 1 slots equal\n" in out
 

@@ -189,8 +189,17 @@ def test_other_kinds_of_counters_are_no_slots(client: Client) -> None:
     assert slots(client) == [(2,)]
 
 
+def test_totals_are_what_was_told_as_such_and_go_when_they_are_empty(client: Client) -> None:
+    told = {**SLOT, "kind": "total"}
+    insert(client, "slot_rows", [{**told, "n": 1}, {**told, "n": 2, "version": 2}, {**SLOT, "n": 9}])
+    assert client.query("SELECT n FROM totals").result_rows == [(2,)]
+    insert(client, "slot_rows", [{**told, "n": 0, "version": 3}])
+    assert client.query("SELECT n FROM totals").result_rows == []
+
+
 EVERY_VIEW = {
     "slots": ("slot_rows", {**SLOT, "n": 1}),
+    "totals": ("slot_rows", {**SLOT, "n": 1, "kind": "total"}),
     "results": ("result_rows", RESULT),
     "results_history": ("result_history_rows", {**RESULT, "kept": "hour"}),
     "sample_ratio": ("sample_ratio_rows", SAMPLE_RATIO),

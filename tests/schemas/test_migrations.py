@@ -43,6 +43,7 @@ DECISIONS = """decision_id tenant_id epoch experiment_id config_version kind met
     margin_abs level log_e message inputs version"""
 CONTRACT = {
     "slots": SLOTS,
+    "totals": SLOTS.replace(" cohort ", " "),
     "results": RESULTS,
     "results_history": RESULTS,
     "sample_ratio": SAMPLE_RATIO,

@@ -33,7 +33,7 @@ BEHIND = """
 SELECT tenant_id, max(greatest(0, stored.newest_ms - computed.newest_ms)) / 1000
 FROM (
     SELECT tenant_id, experiment_id, epoch, max(toUnixTimestamp64Milli(as_of)) AS newest_ms
-    FROM slot_rows WHERE kind = 'slot' GROUP BY ALL
+    FROM slot_rows WHERE kind = 'total' GROUP BY ALL
 ) AS stored
 JOIN (
     SELECT tenant_id, experiment_id, epoch, max(toUnixTimestamp64Milli(as_of)) AS newest_ms

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
-from jobs.scorecard.book import Book, Totals
+from jobs.scorecard.book import Book, Spread, Totals
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.rows import Moment
-from jobs.scorecard.slots import Change, Group
-from jobs.scorecard.tables import Count
+from jobs.scorecard.slots import SLOT, TOTAL, Amount, Change, Group
+from jobs.scorecard.tables import Record
 from udfs.attribution.sums import encode
 from udfs.stats import Moments
 
@@ -74,15 +75,18 @@ def add(
     since_ms = where.pop("since_ms", NOON_MS - ONE_HOUR_MS)
     moments = Moments.from_units(values, [1.0] * len(values), before)
     exposure = Group(variant_id=variant_id, metric_id="", **where)
-    book.totals[exposure] = Totals(len(values), (0,) * 14, len(values), NOON_MS, since_ms, since_ms)
+    book.totals[exposure] = Totals(len(values), (0,) * 14, len(values), NOON_MS)
+    book.spreads[exposure] = Spread(len(values), NOON_MS, since_ms, since_ms)
     sums = Group(variant_id=variant_id, metric_id=metric_id, **where)
-    book.totals[sums] = Totals(0, moments.sums, updates=len(values), as_of_ms=NOON_MS)
+    book.totals[sums] = Totals(0, moments.sums, len(values), NOON_MS)
+    book.spreads[sums] = Spread(len(values), NOON_MS)
 
 
 def a_change(variant_id: str, values: Sequence[float], metric_id: str = "revenue", **changes: Any) -> Change:
     """The row of a slot of users with one outcome each of this value, in the cohort at 1970."""
     sums = Moments().sums if metric_id == "" else Moments.from_units(values).sums
     ordinary = {
+        "kind": SLOT,
         "epoch": 0,
         "config_version": 1,
         "variant_id": variant_id,
@@ -100,7 +104,36 @@ def a_change(variant_id: str, values: Sequence[float], metric_id: str = "revenue
     return Change(**{**ordinary, **changes})
 
 
-def a_count(kind: str = "ledger", sums: Sequence[int] = (), **changes: Any) -> Count:
+class Told:
+    """What the attribution job tells of the slots of one experiment: them, and the totals they add up to."""
+
+    def __init__(self) -> None:
+        self._slots: dict[tuple[int | str, ...], Change] = {}
+
+    def changes(self, *slots: Change) -> list[Change]:
+        """These slots, each newer or older than before, and the totals of their groups."""
+        for slot in slots:
+            known = self._slots.get(slot.key)
+            if known is None or known.version < slot.version:
+                self._slots[slot.key] = slot
+        places = dict.fromkeys((slot.epoch, slot.group) for slot in slots)
+        return [*slots, *(self._total(*place) for place in places)]
+
+    def _total(self, epoch: int, group: Group) -> Change:
+        slots = [each for each in self._slots.values() if (each.epoch, each.group) == (epoch, group)]
+        amount = reduce(Amount.plus, (each.slot.amount for each in slots))
+        return slots[0]._replace(
+            kind=TOTAL,
+            cohort_ms=0,
+            n=amount.n,
+            sums=base64.b64encode(encode(amount.sums)).decode(),
+            as_of_ms=max(each.as_of_ms for each in slots),
+            updates=amount.updates,
+            version=sum(each.version for each in slots),
+        )
+
+
+def a_count(kind: str = "ledger", sums: Sequence[int] = (), **changes: Any) -> Record:
     """A record of the counts topic: three outcomes received and counted in the first minute, unless told."""
     ordinary: dict[str, Any] = {"epoch": 0, "tenant_id": "acme", "cohort": NOON_MS, "n": 3}
     if kind == "ledger":
@@ -111,7 +144,9 @@ def a_count(kind: str = "ledger", sums: Sequence[int] = (), **changes: Any) -> C
         ordinary |= place | {"variant_id": "control", "region": "local"}
     log = {"as_of": NOON_MS + 7, "updates": 3, "version": 9, "source_partition": 0, "source_offset": 5}
     carried = base64.b64encode(encode([*sums, *[0] * 14][:14])).decode()
-    return Count(**{"kind": kind, **ordinary, **log, "sums": carried, **changes})
+    return Record(
+        **{"kind": kind, "segment": "", "unit_class": "", **ordinary, **log, "sums": carried, **changes}
+    )
 
 
 def only(rows: Sequence[dict[str, Any]], **where: Any) -> dict[str, Any]:

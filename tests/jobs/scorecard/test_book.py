@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from jobs.scorecard.book import (
     Book,
     Shelf,
+    Spread,
     Totals,
     decode_place,
+    decode_spread,
     decode_totals,
     encode_place,
+    encode_spread,
     encode_totals,
 )
 from jobs.scorecard.slots import (
@@ -45,15 +48,18 @@ TOTALS = st.builds(
     st.tuples(*[WIDE] * 14),
     st.integers(0, 2**60),
     st.integers(0, 2**45),
-    MAYBE,
-    MAYBE,
+    st.integers(0, 2**63),
 )
+SPREADS = st.builds(Spread, st.integers(0, 2**60), st.integers(0, 2**45), MAYBE, MAYBE)
 
 
-@given(st.integers(0, 2047), GROUPS, TOTALS)
-def test_sums_are_read_back_as_they_were_written(epoch: int, group: Group, totals: Totals) -> None:
+@given(st.integers(0, 2047), GROUPS, TOTALS, SPREADS)
+def test_sums_are_read_back_as_they_were_written(
+    epoch: int, group: Group, totals: Totals, spread: Spread
+) -> None:
     assert decode_place(encode_place(epoch, group)) == (epoch, group)
     assert decode_totals(encode_totals(totals)) == totals
+    assert decode_spread(encode_spread(spread)) == spread
 
 
 @given(COHORTS, st.dictionaries(GROUPS, SLOTS, max_size=3))
@@ -76,7 +82,7 @@ def test_state_of_an_unknown_layout_is_refused_by_its_number() -> None:
 def test_changes_are_read_as_sql_writes_them() -> None:
     sums = (-(10**40), *range(13))
     text = base64.b64encode(encode(sums)).decode()
-    place = [4, 2, "treatment", "revenue", "country=DE", NOON_MS, "crossed", "local"]
+    place = ["slot", 4, 2, "treatment", "revenue", "country=DE", NOON_MS, "crossed", "local"]
     [change] = parse_changes(json.dumps([[*place, 3, text, NOON_MS + 1, 9, 77]]))
     assert change.cohort == Cohort(4, 2, "country=DE", NOON_MS)
     assert change.group == Group(2, "treatment", "revenue", "country=DE", "crossed", "local")
@@ -101,7 +107,10 @@ def test_the_books_of_an_experiment_are_its_state() -> None:
         (encode_place(epoch, group), encode_totals(totals)) for epoch, totals in ((0, before), (2, rebuilt))
     ]
     cohorts = {epoch: Cohort(epoch, 1, "", NOON_MS + epoch) for epoch in (0, 2)}
-    shelf = Shelf.from_state(state, [text], cohorts.values())
+    spread = Spread(6, 7, NOON_MS, NOON_MS)
+    spreads = [(encode_place(2, group), encode_spread(spread))]
+    shelf = Shelf.from_state(state, [text], spreads, cohorts.values())
+    assert [book.spreads for book in shelf.books.values()] == [{}, {group: spread}]
     assert {epoch: book.totals for epoch, book in shelf.books.items()} == {
         0: {group: before},
         2: {group: rebuilt},
@@ -120,22 +129,26 @@ class Kept:
         self.book = Book()
         self.slots: dict[Cohort, Slots] = {}
 
-    def change(self, users: int, version: int, hour: int = 0, **changes: int) -> Totals:
+    def change(self, users: int, version: int, hour: int = 0, **changes: int) -> Spread:
         """So many users of one variant in one cohort, and what is known of the variant then."""
         place = {"cohort_ms": hour * ONE_HOUR_MS, "n": users, "version": version}
         change = a_change("control", [], "", **place, **changes)
         self.book.count(change, self.slots.setdefault(change.cohort, {}))
         self.book.find_first_cohorts(lambda cohort: self.slots.get(cohort, {}))
-        return self.book.totals[change.group]
+        return self.book.spreads[change.group]
 
 
-def test_of_a_slot_the_row_that_was_emitted_last_counts_however_late_the_others_arrive() -> None:
+def test_of_a_slot_and_a_total_the_row_that_was_emitted_last_counts_however_late_the_others_arrive() -> None:
     rows = [(users, version) for version, users in enumerate([3, 5, 4, 9])]
     random.Random(1).shuffle(rows)
     kept = Kept()
     for users, version in rows:
         found = kept.change(users, version, updates=version + 1)
-    assert (found.n, found.updates) == (9, 4)
+        total = a_change("control", [], "", kind="total", n=users, version=version)
+        kept.book.count_total(total)
+    assert found.updates == 4
+    assert [slot.n for slots in kept.slots.values() for slot in slots.values()] == [9]
+    assert kept.book.totals[total.group].n == 9
 
 
 def test_users_begin_with_the_earliest_cohort_that_has_any() -> None:

@@ -93,26 +93,12 @@ def test_every_view_is_the_sum_over_its_slots_whatever_the_order_of_changes_and_
         if index == forgets_at:
             book.cuts = None
         book.pace.heard_ms = step.to_ms
-        book.totals = {group: sums._replace(as_of_ms=step.to_ms) for group, sums in book.totals.items()}
+        book.spreads = {group: each._replace(as_of_ms=step.to_ms) for group, each in book.spreads.items()}
         book.move(step.to_ms, slots.__getitem__)
     assert book.cuts is not None
     assert set(book.cuts.by_rule) == {*ROLLING.values(), *map(matured, WINDOWS_MS.values())}
     for rule, cut in book.cuts.by_rule.items():
         assert not_empty(cut.sums) == not_empty(by_definition(rule, slots, book.moved_to_ms))
-
-
-@given(STORIES)
-def test_all_users_are_the_sum_over_all_slots(story: list[Change | Moved]) -> None:
-    slots: dict[Cohort, Slots] = {}
-    book = Book()
-    for step in story:
-        if isinstance(step, Change):
-            book.count(step, slots.setdefault(step.cohort, {}))
-    expected: dict[Group, Amount] = {}
-    for kept in slots.values():
-        for group, slot in kept.items():
-            expected[group] = expected.get(group, NOTHING).plus(slot.amount)
-    assert {group: Amount(*totals[:3]) for group, totals in book.totals.items()} == expected
 
 
 def test_a_cohort_is_read_only_when_it_comes_in_or_goes_out() -> None:

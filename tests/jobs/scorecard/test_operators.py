@@ -16,7 +16,7 @@ from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
 from jobs.scorecard.pace import QUIET_MS, Times, Turns
 from jobs.scorecard.rows import BESIDE_ALL, VIEWS
 from jobs.scorecard.slots import Change
-from tests.jobs.scorecard.builders import a_change, a_count, a_metric, published
+from tests.jobs.scorecard.builders import Told, a_change, a_count, a_metric, published
 
 CHECKOUT = "acme/checkout"
 
@@ -30,6 +30,7 @@ class FakeContext:
 
     def __init__(self) -> None:
         self.states: dict[str, FakeState] = {}
+        self.told = Told()
         self.timers_ms: set[int] = set()
 
     def get_map_state(self, descriptor: Any) -> FakeState:
@@ -77,6 +78,10 @@ class Running:
         """Table and epoch of each answer to the last call."""
 
     def slots(self, *changes: Change) -> dict[str, dict[str, list[Any]]]:
+        """Slots, and with them their totals."""
+        return self.records(self._context.told.changes(*changes))
+
+    def records(self, changes: Sequence[Change]) -> dict[str, dict[str, list[Any]]]:
         row = Row(CHECKOUT, json.dumps(changes))
         return self._answers(self._operator.process_element1(row, self._context))
 
@@ -306,6 +311,33 @@ def test_later_changes_show_in_the_other_views_once_in_ten_seconds(context: Fake
     assert len(told) == 6
     gaps = [after[0] - before[0] for before, after in pairwise(told[1:])]
     assert gaps == pytest.approx([10.0] * 4)
+
+
+def test_totals_are_told_at_once_and_their_slots_later(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    more = a_change("treatment", [2, 4, 9, 5], "", updates=4, version=2, as_of_ms=1_010_000)
+    slot, total = context.told.changes(more)
+    found = running.records([total])["result_rows"]
+    assert (set(found["view"]), found["n_treatment"][0]) == ({"all"}, 4)
+    assert (found["as_of"][0], found["slot_updates"][0]) == (1_010_000, 3 + 3 + 3 + 4)
+    assert views(running.until(1030.0)) == []
+    assert running.records([slot]) == {}
+    told = running.until(1040.0)
+    assert [shown for _, shown in views(told)] == [BESIDE_ALL]
+    assert users(told, "rolling_7d")[-1][1] == 7
+
+
+def test_when_users_came_first_is_told_of_all_when_their_slots_are_there(context: FakeContext) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    slots = [change._replace(cohort_ms=HOUR_S * 1000) for change in SLOTS]
+    changes = context.told.changes(*slots)
+    assert running.records(changes[len(slots) :])["result_rows"]["covers_from"][0] is None
+    assert running.records(changes[: len(slots)])["result_rows"]["covers_from"][0] == HOUR_S * 1000
+    assert views(running.until(running.now_s))[-1] == (1000.0, VIEWS)
 
 
 def test_nothing_is_told_again_while_nothing_changes(context: FakeContext) -> None:

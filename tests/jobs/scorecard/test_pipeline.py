@@ -15,7 +15,7 @@ from config.settings import load
 from jobs.scorecard import pipeline
 from jobs.scorecard.__main__ import environment
 from jobs.scorecard.slots import Change, parse_changes
-from jobs.scorecard.tables import Count
+from jobs.scorecard.tables import Record
 from jobs.wiring.kafka import SLOT_KEY, SLOT_VALUE
 from tests.jobs.scorecard.builders import a_count
 
@@ -82,7 +82,7 @@ def test_a_record_of_the_counts_topic_is_the_line_that_python_reads() -> None:
     tables.create_temporary_view("counts", counts)
     lines = tables.sql_query(f"SELECT line FROM ({pipeline._sql('count_rows')})").execute()
     with lines.collect() as found:
-        assert {Count(*json.loads(row[0])) for row in found} == {activity, *ledger}
+        assert {Record(*json.loads(row[0])) for row in found} == {activity, *ledger}
 
 
 def test_a_changed_slot_is_told_to_python_by_position(declared: Declared) -> None:
@@ -94,22 +94,22 @@ def test_a_changed_slot_is_told_to_python_by_position(declared: Declared) -> Non
     rows = ", ".join(_values(each, columns) for each in (slot, activity))
     names = ", ".join(name for name, _ in columns)
     given = f"SELECT *, TIMESTAMP '2026-01-01 00:00:00' AS arrived_at FROM (VALUES {rows}) AS given ({names})"
-    tables.create_temporary_view("slot_changes", tables.sql_query(given))
-    query = pipeline._sql("changed_slots", window="1.000")
+    tables.create_temporary_view("slot_records", tables.sql_query(given))
+    query = pipeline._sql("changes", window="1.000")
     with tables.sql_query(query).execute().collect() as found:
         [(experiment, text)] = [tuple(row) for row in found]
     [change] = parse_changes(text)
     assert experiment == "acme/checkout"
     assert change == Change(
-        *(3, 1, "control", slot.metric_id, "", slot.cohort, "", "local", slot.n, slot.sums),
+        *("slot", 3, 1, "control", slot.metric_id, "", slot.cohort, "", "local", slot.n, slot.sums),
         *(slot.as_of, slot.updates, 12),
     )
 
 
-def _values(count: Count, columns: Sequence[tuple[str, str]]) -> str:
-    """One row for SQL's VALUES; what ``Count`` leaves out is empty."""
-    given = {"segment": "", "unit_class": "", **count._asdict()}
-    given["sums"] = base64.b64decode(count.sums).hex()
+def _values(record: Record, columns: Sequence[tuple[str, str]]) -> str:
+    """One row for SQL's VALUES; what ``Record`` leaves out is empty."""
+    given = {"segment": "", "unit_class": "", **record._asdict()}
+    given["sums"] = base64.b64decode(record.sums).hex()
     texts = {name: "'" + str(given[name]).replace("'", "''") + "'" for name, _ in columns}
     return "(" + ", ".join(_typed(texts[name], kind) for name, kind in columns) + ")"
 

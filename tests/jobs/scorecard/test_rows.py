@@ -207,7 +207,7 @@ def test_the_relative_interval_for_any_look_is_what_the_scalar_statistics_say(pr
 
 
 def test_alpha_is_the_first_versions(small: Book) -> None:
-    strict = Book(small.totals, {1: a_definition(alpha=0.001)})
+    strict = Book(small.totals, small.spreads, {1: a_definition(alpha=0.001)})
     assert a_result(strict)["abs_ci_upper"] > a_result(small)["abs_ci_upper"]
 
 
@@ -371,7 +371,7 @@ def test_sums_that_no_users_can_have_are_an_answer_of_their_own(small: Book) -> 
 
 def cut(book: Book, *others: Book) -> Book:
     """The book with its users of before, who are all mature and out of the rolling views, but the others'."""
-    book.cuts = Cuts.of(book.definitions.values())
+    book.cuts, book.moved_to_ms = Cuts.of(book.definitions.values()), NOON_MS
     for rule, found in book.cuts.by_rule.items():
         for part in (book,) if rule.is_closed else others:
             for group, totals in part.totals.items():
@@ -446,8 +446,8 @@ def test_the_basis_is_matured_users_in_their_view_and_wherever_all_windows_are_c
     hour_and_window_ms = ONE_HOUR_MS + 7 * DAY_MS
     for late_ms, basis in ((-1, "accruing"), (0, "matured")):
         moment = NOW._replace(as_of_ms=NOON_MS - ONE_HOUR_MS + hour_and_window_ms + late_ms)
-        for group, totals in viewed.totals.items():
-            viewed.totals[group] = totals._replace(last_cohort_ms=NOON_MS - ONE_HOUR_MS)
+        for group, spread in viewed.spreads.items():
+            viewed.spreads[group] = spread._replace(last_cohort_ms=NOON_MS - ONE_HOUR_MS)
         rows = answers(viewed, moment)["result_rows"]
         assert only(rows, config_version=1, policy="first_seen")["seq_basis"] == basis
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import random
 from typing import Any
 
-from jobs.scorecard.tables import Count, gathered, inserts
+from jobs.scorecard.tables import Record, gathered, inserts
 from tests.jobs.scorecard.builders import NOON_MS, a_count
 from udfs.attribution.reference import LEDGER_NAMES
-from udfs.attribution.sums import encode
 from udfs.stats import SUM_NAMES
 
 ONE_OCLOCK_MS = 1_767_229_200_000
@@ -23,7 +21,7 @@ def columns(name: str, batch: str) -> dict[str, Any]:
     return dict(found)
 
 
-def written(*counts: Count) -> dict[str, list[dict[str, Any]]]:
+def written(*counts: Record) -> dict[str, list[dict[str, Any]]]:
     """The rows that a batch of counts makes, by table in the order of writing."""
     found = {}
     for table, by_column in inserts("counts", json.dumps(counts)):
@@ -34,19 +32,23 @@ def written(*counts: Count) -> dict[str, list[dict[str, Any]]]:
 
 def test_slot_rows_have_a_column_for_each_sum_and_cohorts_in_seconds() -> None:
     sums = (-(10**40), *range(13))
-    row = {"epoch": 2, "cohort": ONE_OCLOCK_MS, "as_of": ONE_OCLOCK_MS + 5, "source_offset": 8}
-    carried = {**row, "sums": base64.b64encode(encode(sums)).decode()}
-    found = columns("slot_rows", json.dumps([carried, {**carried, "sums": ""}]))
-    assert list(found) == [
-        "epoch",
-        "cohort",
-        "as_of",
-        "source_offset",
-        *(f"sum_{name}" for name in SUM_NAMES),
+    slot = a_count("slot", sums, cohort=ONE_OCLOCK_MS, as_of=ONE_OCLOCK_MS + 5)
+    empty = slot._replace(metric_id="revenue", sums="")
+    found = columns("slot_rows", json.dumps([slot, empty]))
+    assert list(found) == [name for name in Record._fields if name != "sums"] + [
+        f"sum_{name}" for name in SUM_NAMES
     ]
-    assert found["cohort"] == [ONE_OCLOCK_MS // 1000] * 2
-    assert found["as_of"] == [ONE_OCLOCK_MS + 5] * 2
-    assert [found[f"sum_{name}"] for name in SUM_NAMES] == [[value, 0] for value in sums]
+    assert list(found["cohort"]) == [ONE_OCLOCK_MS // 1000] * 2
+    assert list(found["as_of"]) == [ONE_OCLOCK_MS + 5] * 2
+    assert [list(found[f"sum_{name}"]) for name in SUM_NAMES] == [[value, 0] for value in sums]
+
+
+def test_of_a_slot_that_changed_often_the_newest_row_is_written() -> None:
+    rows = [a_count("slot", [users], version=users, source_offset=users) for users in range(9)]
+    found = columns("slot_rows", json.dumps([*rows, a_count("total", [8], cohort=0, version=8)]))
+    assert list(found["kind"]) == ["slot", "total"]
+    assert list(found["source_offset"]) == [8, 5]
+    assert list(found["sum_y"]) == [8, 8]
 
 
 def test_answers_of_several_experiments_are_put_under_each_other() -> None:
@@ -109,13 +111,15 @@ def test_every_part_of_the_key_keeps_minutes_apart() -> None:
         "config_version": 2,
         "variant_id": "treatment",
         "metric_id": "revenue",
+        "segment": "country=DE",
         "cohort": NOON_MS + 60_000,
+        "unit_class": "bot",
         "region": "eu",
     }
-    assert tuple(other.values()) == Count(*other.values(), *[0] * 7).key
+    assert tuple(other.values()) == Record(*other.values(), *[0] * 7).key
     one = a_count("activity")
     rows = written(one, *(one._replace(**{name: value}) for name, value in other.items()))
-    assert {table: len(found) for table, found in rows.items()} == {"ledger_rows": 1, "activity_rows": 9}
+    assert {table: len(found) for table, found in rows.items()} == {"ledger_rows": 1, "activity_rows": 11}
 
 
 def test_an_offset_in_either_table_says_that_both_have_everything_before_it() -> None:

@@ -37,8 +37,8 @@ import org.apache.flink.table.data.RowData;
  * set again only when the unit must be woken earlier than it said before. All three go together, when the engine has
  * nothing left to keep.
  *
- * <p>Sums leave every {@code flushMs} and before every checkpoint, so a change is either in a checkpoint's downstream
- * or its record will be read again. No function of SQL could do that: none is told of a checkpoint.
+ * <p>Sums leave every {@code flushMs}, those of slots every {@code slotsMs}, and all before every checkpoint, so a change
+ * is either in a checkpoint's downstream or its record will be read again. No function of SQL could do that: none is told of a checkpoint.
  *
  * <p>A unit's clock is {@link Endings#EFFECT_MS} behind the watermark: what is decided at a moment may depend on
  * definitions appended up to that moment, and by then the broker has shown them.
@@ -65,6 +65,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
 
     private final Surroundings.Finder surroundings;
     private final long flushMs;
+    private final long slotsMs;
 
     private transient UnitEngine engine;
     private transient LongConsumer definitions;
@@ -80,6 +81,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private transient boolean tellsCoverage;
     private transient long coverageToldMs;
     private transient long flushedMs;
+    private transient long slotsFlushedMs;
 
     /** Since the last look. */
     private transient boolean hasReceived;
@@ -91,9 +93,10 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private transient UnitPages unitPages;
     private transient InternalTimerService<VoidNamespace> timers;
 
-    AttributeOperator(Surroundings.Finder surroundings, long flushMs) {
+    AttributeOperator(Surroundings.Finder surroundings, long flushMs, long slotsMs) {
         this.surroundings = surroundings;
         this.flushMs = flushMs;
+        this.slotsMs = slotsMs;
     }
 
     @Override
@@ -217,22 +220,22 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
             coverageToldMs = now;
             sums.coverage(getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(), timers.currentWatermark());
         }
-        if (!waitsForMore(now)) {
-            flush();
+        long waitMs = hasReceived ? Math.min(MOST_WAIT_MS, (now - record.appendTimeMs) / 4) : 0;
+        if (!hasReceived || now - slotsFlushedMs >= Math.max(slotsMs, waitMs)) {
+            flushSlots();
+        } else if (now - flushedMs >= waitMs) {
+            flushedMs = now;
+            sums.flush();
         }
         writeAgain();
         hasReceived = false;
         lookAgainLater();
     }
 
-    /** Nobody waits for what is late already: while the task works off a backlog, more of a key goes into a row. */
-    private boolean waitsForMore(long now) {
-        return hasReceived && now - flushedMs < Math.min(MOST_WAIT_MS, (now - record.appendTimeMs) / 4);
-    }
-
-    private void flush() {
+    private void flushSlots() {
         flushedMs = getProcessingTimeService().getCurrentProcessingTime();
-        sums.flush();
+        slotsFlushedMs = flushedMs;
+        sums.flushSlots();
     }
 
     /**
@@ -252,7 +255,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
                     sums.touch(key);
                 }
             });
-            sums.flush();
+            sums.flushSlots();
         }
         unsureSinceMs = null;
     }
@@ -263,13 +266,13 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
 
     private void flushIfFull() {
         if (sums.isFull()) {
-            flush();
+            flushSlots();
         }
     }
 
     @Override
     public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
-        flush();
+        flushSlots();
         super.prepareSnapshotPreBarrier(checkpointId);
     }
 
@@ -297,7 +300,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
 
     @Override
     public void finish() throws Exception {
-        flush();
+        flushSlots();
         super.finish();
     }
 }

@@ -17,10 +17,9 @@ public final class DeltasFactory implements DynamicTableSourceFactory {
     private static final ConfigOption<String> TOPIC_PATTERN = text("topic-pattern");
     private static final ConfigOption<String> HEARTBEAT_TOPIC = text("heartbeat-topic");
     private static final ConfigOption<String> GROUP = text("group");
-    private static final ConfigOption<Duration> IDLE_TIMEOUT =
-            ConfigOptions.key("idle-timeout").durationType().noDefaultValue();
-    private static final ConfigOption<Duration> FLUSH_EVERY =
-            ConfigOptions.key("flush-every").durationType().noDefaultValue();
+    private static final ConfigOption<Duration> IDLE_TIMEOUT = duration("idle-timeout");
+    private static final ConfigOption<Duration> FLUSH_EVERY = duration("flush-every");
+    private static final ConfigOption<Duration> FLUSH_SLOTS_EVERY = duration("flush-slots-every");
 
     @Override
     public String factoryIdentifier() {
@@ -29,7 +28,7 @@ public final class DeltasFactory implements DynamicTableSourceFactory {
 
     @Override
     public Set<ConfigOption<?>> requiredOptions() {
-        return Set.of(BOOTSTRAP, TOPIC_PATTERN, HEARTBEAT_TOPIC, GROUP, IDLE_TIMEOUT, FLUSH_EVERY);
+        return Set.of(BOOTSTRAP, TOPIC_PATTERN, HEARTBEAT_TOPIC, GROUP, IDLE_TIMEOUT, FLUSH_EVERY, FLUSH_SLOTS_EVERY);
     }
 
     @Override
@@ -52,10 +51,15 @@ public final class DeltasFactory implements DynamicTableSourceFactory {
                 options.get(HEARTBEAT_TOPIC),
                 options.get(GROUP),
                 options.get(IDLE_TIMEOUT),
-                options.get(FLUSH_EVERY));
+                options.get(FLUSH_EVERY),
+                options.get(FLUSH_SLOTS_EVERY));
     }
 
     private static ConfigOption<String> text(String name) {
         return ConfigOptions.key(name).stringType().noDefaultValue();
+    }
+
+    private static ConfigOption<Duration> duration(String name) {
+        return ConfigOptions.key(name).durationType().noDefaultValue();
     }
 }

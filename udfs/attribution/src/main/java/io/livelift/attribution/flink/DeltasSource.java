@@ -24,6 +24,7 @@ import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
  * @param group consumer group that shows how far the job has come
  * @param idleTimeout a partition without records for so long does not hold time back
  * @param flushEvery how long changes may wait for others of their key
+ * @param flushSlotsEvery the same of slots, which are many
  */
 record DeltasSource(
         String bootstrap,
@@ -31,7 +32,8 @@ record DeltasSource(
         String heartbeatTopic,
         String group,
         Duration idleTimeout,
-        Duration flushEvery)
+        Duration flushEvery,
+        Duration flushSlotsEvery)
         implements ScanTableSource {
     private static final Duration NEW_TOPICS_WITHIN = Duration.ofSeconds(5);
 
@@ -67,7 +69,8 @@ record DeltasSource(
                 .transform(
                         "attribute",
                         InternalTypeInfo.of(DeltaRows.LOGICAL),
-                        new AttributeOperator(Surroundings::real, flushEvery.toMillis()))
+                        new AttributeOperator(
+                                Surroundings::real, flushEvery.toMillis(), flushSlotsEvery.toMillis()))
                 .uid("attribution-by-unit");
     }
 

@@ -6,7 +6,9 @@ import io.livelift.attribution.Reason;
 import io.livelift.attribution.Series;
 import io.livelift.attribution.SumDelta;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.table.data.GenericRowData;
@@ -15,6 +17,10 @@ import org.apache.flink.table.data.RowData;
 /**
  * Adds up what the rules put out, by series and cohort, until {@link #flush}: then one row for each that changed.
  * Refused records go on at once. What is pending is in no state, so it must be flushed before every checkpoint.
+ *
+ * <p>Slots of one series are added up over all cohorts, too: rows of kind {@code total}, cohort 0. These say what most
+ * people look at, and there are as many as series, however many cohorts outcomes come for; so they can leave often and
+ * the slots themselves, {@link #flushSlots}, seldom.
  *
  * <p>Series are told apart by identity: equal ones that are two instances are two rows, which the next aggregate adds.
  *
@@ -27,11 +33,15 @@ final class PendingSums implements Output {
 
     private static final byte[] NO_SUMS = {};
     private static final int FEWEST_PLACES = 1024;
+    private static final String SLOT = "slot";
+    private static final String TOTAL = "total";
 
     private final DeltaRows rows;
     private final String onlyExperimentId;
     private final Consumer<RowData> collector;
     private final List<Entry> pending = new ArrayList<>();
+    private final List<Entry> pendingSlots = new ArrayList<>();
+    private final Map<Series, Series> totals = new IdentityHashMap<>();
 
     /** By hash, each in the first free place from its own on; at most half of the places are taken. */
     private Entry[] places = new Entry[FEWEST_PLACES];
@@ -45,13 +55,9 @@ final class PendingSums implements Output {
         this.collector = collector;
     }
 
-    boolean isEmpty() {
-        return pending.isEmpty();
-    }
-
     /** Whether so much is pending that it should be flushed now. */
     boolean isFull() {
-        return pending.size() >= MOST_REMEMBERED;
+        return pending.size() + pendingSlots.size() >= MOST_REMEMBERED;
     }
 
     @Override
@@ -60,13 +66,13 @@ final class PendingSums implements Output {
             return;
         }
         Entry entry = entry(series, cohortMs);
+        entry.untold.n += n;
+        entry.untold.sums.add(sums);
+        entry.untold.countedAtMs = Math.max(entry.untold.countedAtMs, appendTimeMs);
         if (!entry.isPending) {
             entry.isPending = true;
             pending.add(entry);
         }
-        entry.n += n;
-        entry.sums.add(sums);
-        entry.countedAtMs = Math.max(entry.countedAtMs, appendTimeMs);
     }
 
     @Override
@@ -95,15 +101,47 @@ final class PendingSums implements Output {
         collector.accept(rows.coverage(task, watermark));
     }
 
-    /** Sends a row for every entry that something was added to. */
+    /** Sends a row for everything that something was added to; of slots only their totals, they go on waiting. */
     void flush() {
-        for (Entry entry : pending) {
-            collector.accept(entry.taken());
+        // Totals are appended on the way.
+        for (int i = 0; i < pending.size(); i++) {
+            Entry entry = pending.get(i);
+            entry.isPending = false;
+            if (entry.total == null) {
+                collector.accept(entry.taken(entry.untold));
+            } else {
+                tell(entry);
+            }
         }
         pending.clear();
+    }
+
+    /** Sends everything, slots too. */
+    void flushSlots() {
+        flush();
+        for (Entry entry : pendingSlots) {
+            entry.waits = false;
+            collector.accept(entry.taken(entry.told));
+        }
+        pendingSlots.clear();
         if (remembered > MOST_REMEMBERED) {
             places = new Entry[FEWEST_PLACES];
             remembered = 0;
+            totals.clear();
+        }
+    }
+
+    private void tell(Entry slot) {
+        slot.total.untold.add(slot.untold);
+        slot.told.add(slot.untold);
+        slot.untold.clear();
+        if (!slot.total.isPending) {
+            slot.total.isPending = true;
+            pending.add(slot.total);
+        }
+        if (!slot.waits) {
+            slot.waits = true;
+            pendingSlots.add(slot);
         }
     }
 
@@ -114,7 +152,7 @@ final class PendingSums implements Output {
                 return places[at];
             }
         }
-        Entry entry = new Entry(series, cohortMs, rows.of(series, cohortMs));
+        Entry entry = new Entry(series, cohortMs, rows.of(series, cohortMs), totalOf(series));
         if (2 * ++remembered > places.length) {
             Entry[] old = places;
             places = new Entry[2 * old.length];
@@ -126,6 +164,25 @@ final class PendingSums implements Output {
         }
         put(entry);
         return entry;
+    }
+
+    /** Of the series of a slot; null for others. */
+    private Entry totalOf(Series series) {
+        if (!series.kind().equals(SLOT)) {
+            return null;
+        }
+        Series total = totals.computeIfAbsent(
+                series,
+                slot -> new Series(
+                        TOTAL,
+                        slot.tenantId(),
+                        slot.experimentId(),
+                        slot.configVersion(),
+                        slot.variantId(),
+                        slot.metricId(),
+                        slot.segment(),
+                        slot.unitClass()));
+        return entry(total, 0);
     }
 
     private void put(Entry entry) {
@@ -145,24 +202,48 @@ final class PendingSums implements Output {
         private final Series series;
         private final long cohortMs;
         private final GenericRowData row;
-        private final SumDelta sums = new SumDelta();
-        private long n;
-        private long countedAtMs;
-        private boolean isPending;
 
-        Entry(Series series, long cohortMs, GenericRowData row) {
+        /** Where a slot's changes are added, too; null for what is no slot. */
+        private final Entry total;
+
+        /** What came since the last flush. */
+        private final Change untold = new Change();
+
+        /** Of a slot: what its total has told already. */
+        private final Change told = new Change();
+
+        private boolean isPending;
+        private boolean waits;
+
+        Entry(Series series, long cohortMs, GenericRowData row, Entry total) {
             this.series = series;
             this.cohortMs = cohortMs;
             this.row = row;
+            this.total = total;
         }
 
-        RowData taken() {
-            DeltaRows.count(row, n, sums.toBytes(), countedAtMs);
+        RowData taken(Change change) {
+            DeltaRows.count(row, change.n, change.sums.toBytes(), change.countedAtMs);
+            change.clear();
+            return row;
+        }
+    }
+
+    private static final class Change {
+        private final SumDelta sums = new SumDelta();
+        private long n;
+        private long countedAtMs;
+
+        void add(Change other) {
+            n += other.n;
+            sums.add(other.sums);
+            countedAtMs = Math.max(countedAtMs, other.countedAtMs);
+        }
+
+        void clear() {
             n = 0;
             sums.clear();
             countedAtMs = 0;
-            isPending = false;
-            return row;
         }
     }
 }

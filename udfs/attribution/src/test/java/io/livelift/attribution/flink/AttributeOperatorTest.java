@@ -195,11 +195,11 @@ class AttributeOperatorTest {
     @MethodSource("backends")
     void itTellsHowFarTimeHasCome(StateBackend backend) throws Exception {
         try (OperatorStory story = new OperatorStory(backend)) {
-            story.flush();
+            story.look();
             assertEquals(List.of(), story.rows("coverage"));
             story.watermark(BEGINNING + SECOND);
-            story.flush();
-            story.flush();
+            story.look();
+            story.look();
             List<RowData> told = story.rows("coverage");
             assertEquals(1, told.size(), "once a second");
             assertEquals("0", told.get(0).getString(6).toString());
@@ -213,16 +213,36 @@ class AttributeOperatorTest {
         try (OperatorStory story = new OperatorStory(backend)) {
             story.define("");
             story.assign("user-0", BEGINNING - 6 * SECOND);
-            story.flush();
-            assertEquals(1, story.exposures());
+            story.look();
+            assertEquals(1, story.exposures("total"));
             for (int user = 1; user <= 4; user++) {
                 story.assign("user-" + user, BEGINNING - 6 * SECOND);
-                story.flush();
-                assertEquals(1, story.exposures());
+                story.look();
+                assertEquals(1, story.exposures("total"));
             }
             story.assign("user-5", BEGINNING - 6 * SECOND);
-            story.flush();
-            assertEquals(6, story.exposures(), "a fourth of the 9 s that they are late is over");
+            story.look();
+            assertEquals(6, story.exposures("total"), "a fourth of the 9 s that they are late is over");
+            assertEquals(6, story.exposures());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void totalsLeaveAtEveryLookAndSlotsAfterAWhile(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define("");
+            story.look();
+            for (int user = 1; user < OperatorStory.SLOTS_MS / OperatorStory.FLUSH_MS; user++) {
+                story.assign("user-" + user, BEGINNING + user * OperatorStory.FLUSH_MS);
+                story.look();
+                assertEquals(user, story.exposures("total"));
+                assertEquals(0, story.exposures());
+            }
+            story.assign("user-0", BEGINNING + OperatorStory.SLOTS_MS);
+            story.look();
+            assertEquals(1, story.rows("slot").size());
+            assertEquals(story.exposures("total"), story.exposures());
         }
     }
 
@@ -231,17 +251,17 @@ class AttributeOperatorTest {
     void nothingWaitsOnceTheBacklogIsWorkedOff(StateBackend backend) throws Exception {
         try (OperatorStory story = new OperatorStory(backend)) {
             story.define("");
-            story.flush();
+            story.look();
             story.assign("user-1", BEGINNING - 60 * SECOND);
-            story.flush();
-            assertEquals(0, story.exposures());
-            story.flush();
-            assertEquals(1, story.exposures(), "nothing came any more");
+            story.look();
+            assertEquals(0, story.exposures("total"));
+            story.look();
+            assertEquals(1, story.exposures("total"), "nothing came any more");
             story.assign("user-2", BEGINNING - 60 * SECOND);
-            story.flush();
+            story.look();
             story.assign("user-3", BEGINNING + SECOND);
-            story.flush();
-            assertEquals(3, story.exposures(), "the last was not late");
+            story.look();
+            assertEquals(3, story.exposures("total"), "the last was not late");
         }
     }
 

@@ -31,6 +31,7 @@ final class OperatorStory implements AutoCloseable {
     static final long SECOND = 1_000;
     static final long BEGINNING = 1_767_225_600_000L;
     static final long FLUSH_MS = 500;
+    static final long SLOTS_MS = 2000;
 
     private static final Map<String, String> PARAMETERS = Map.of(
             "bootstrap", "nowhere",
@@ -77,7 +78,8 @@ final class OperatorStory implements AutoCloseable {
                                 askedSince = since;
                                 written.forEach(key);
                             }),
-                    FLUSH_MS);
+                    FLUSH_MS,
+                    SLOTS_MS);
             task = new KeyedOneInputStreamOperatorTestHarness<>(operator, Received::unit, UnitKey.TYPE);
             task.setStateBackend(backend);
             ExecutionConfig config = task.getExecutionConfig();
@@ -173,9 +175,15 @@ final class OperatorStory implements AutoCloseable {
         }
     }
 
-    /** All that is pending leaves. */
-    void flush() {
+    /** It looks once what may leave. */
+    void look() {
         clock(task.getProcessingTime() + FLUSH_MS);
+    }
+
+    /** All that is pending leaves: at the second look nothing has come since the first. */
+    void flush() {
+        look();
+        look();
     }
 
     OperatorSubtaskState checkpoint(long id) {
@@ -216,7 +224,12 @@ final class OperatorStory implements AutoCloseable {
     }
 
     long exposures() {
-        return rows("slot").stream()
+        return exposures("slot");
+    }
+
+    /** As rows of kind {@code slot} or {@code total} have them. */
+    long exposures(String kind) {
+        return rows(kind).stream()
                 .filter(row -> row.getString(6).toString().isEmpty())
                 .mapToLong(row -> row.getLong(11))
                 .sum();

@@ -2,7 +2,6 @@ package io.livelift.attribution.flink;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.livelift.attribution.LogRecord;
@@ -34,7 +33,10 @@ class PendingSumsTest {
     private static final Series LEDGER = new Series("ledger", "acme", "", 0, "", "livelift.acme.outcomes", "", "");
 
     private final RowDataSerializer copies = new RowDataSerializer(DeltaRows.LOGICAL);
+    /** All that left, but for totals. */
     private final List<RowData> rows = new ArrayList<>();
+
+    private final List<RowData> totals = new ArrayList<>();
 
     @Test
     void changesOfOneKeyAreOneRowWithTheirSumAndTheNewestMoment() {
@@ -43,7 +45,7 @@ class PendingSumsTest {
         slot(pending, CHECKOUT, -1, 3000);
         slot(pending, CHECKOUT, 4, 2000);
         assertTrue(rows.isEmpty());
-        pending.flush();
+        pending.flushSlots();
         RowData row = rows.get(0);
         assertEquals(1, rows.size());
         assertEquals(5, row.getLong(N));
@@ -55,14 +57,12 @@ class PendingSumsTest {
     void aFlushForgetsWhatHasLeft() {
         PendingSums pending = pending("");
         slot(pending, CHECKOUT, 2, 3000);
-        pending.flush();
-        assertTrue(pending.isEmpty());
+        pending.flushSlots();
         slot(pending, CHECKOUT, 1, 1000);
-        assertFalse(pending.isEmpty());
-        pending.flush();
+        pending.flushSlots();
         assertEquals(List.of(2L, 1L), rows.stream().map(row -> row.getLong(N)).toList());
         assertEquals(1000, rows.get(1).getLong(COUNTED_AT));
-        pending.flush();
+        pending.flushSlots();
         assertEquals(2, rows.size());
     }
 
@@ -73,10 +73,36 @@ class PendingSumsTest {
         pending.delta(CHECKOUT, 9, 1, FIVE, 1);
         pending.delta(LEDGER, 0, 1, FIVE, 1);
         pending.delta(LEDGER, 9, 1, FIVE, 1);
-        pending.flush();
-        assertEquals(List.of("slot", "slot", "ledger", "ledger"), kinds());
+        pending.flushSlots();
+        assertEquals(List.of("ledger", "ledger", "slot", "slot"), kinds());
         assertEquals(List.of(0L, 9L, 0L, 9L), rows.stream().map(row -> row.getLong(COHORT)).toList());
         rows.forEach(row -> assertEquals(1, row.getLong(N)));
+    }
+
+    @Test
+    void slotsOfASeriesTogetherAreItsTotalWhichLeavesBeforeThem() {
+        PendingSums pending = pending("");
+        for (int flush = 1; flush <= 2; flush++) {
+            pending.delta(CHECKOUT, 0, 1, FIVE, flush);
+            pending.delta(CHECKOUT, 9, 2, FIVE, 10 * flush);
+            pending.delta(BANNER, 9, 4, FIVE, flush);
+            ledger(pending);
+            pending.flush();
+        }
+        assertEquals(List.of("ledger", "ledger"), kinds());
+        assertEquals(List.of(3L, 4L, 3L, 4L), totals.stream().map(row -> row.getLong(N)).toList());
+        RowData total = totals.get(2);
+        assertEquals("checkout", total.getString(EXPERIMENT_ID).toString());
+        assertEquals(0, total.getLong(COHORT));
+        assertEquals(10, SumDelta.decode(total.getBinary(SUMS))[0].intValueExact());
+        assertEquals(20, total.getLong(COUNTED_AT));
+        rows.clear();
+        pending.flushSlots();
+        assertEquals(List.of(2L, 4L, 8L), rows.stream().map(row -> row.getLong(N)).toList());
+        assertEquals(10, SumDelta.decode(rows.get(0).getBinary(SUMS))[0].intValueExact());
+        assertEquals(4, totals.size());
+        pending.flushSlots();
+        assertEquals(3, rows.size());
     }
 
     @Test
@@ -87,7 +113,7 @@ class PendingSumsTest {
                 pending.delta(CHECKOUT, cohort, 1, FIVE, 1);
             }
             assertTrue(pending.isFull());
-            pending.flush();
+            pending.flushSlots();
         }
         assertEquals(2 * (PendingSums.MOST_REMEMBERED + 1), rows.size());
         rows.forEach(row -> assertArrayEquals(FIVE, row.getBinary(SUMS)));
@@ -99,8 +125,8 @@ class PendingSumsTest {
         slot(pending, CHECKOUT, 1, 1000);
         ledger(pending);
         pending.rejected(Reason.TOO_LATE, "", record());
-        pending.flush();
-        assertEquals(List.of("rejected", "slot", "ledger"), kinds());
+        pending.flushSlots();
+        assertEquals(List.of("rejected", "ledger", "slot"), kinds());
         rows.forEach(row -> assertEquals(7, row.getInt(EPOCH)));
         rows.forEach(row -> assertEquals("acme", row.getString(TENANT_ID).toString()));
     }
@@ -109,7 +135,7 @@ class PendingSumsTest {
     void aCountedChangeIsInTheColumnsOfItsKey() {
         PendingSums pending = pending("");
         slot(pending, CHECKOUT, 1, 1000);
-        pending.flush();
+        pending.flushSlots();
         RowData row = rows.get(0);
         assertEquals("checkout", row.getString(EXPERIMENT_ID).toString());
         assertEquals("revenue", row.getString(METRIC_ID).toString());
@@ -123,7 +149,7 @@ class PendingSumsTest {
         ledger(pending);
         pending.rejected(Reason.TOO_LATE, "", record());
         slot(pending, CHECKOUT, 1, 1000);
-        pending.flush();
+        pending.flushSlots();
         assertEquals(List.of("slot"), kinds());
         assertEquals("checkout", rows.get(0).getString(EXPERIMENT_ID).toString());
     }
@@ -140,7 +166,10 @@ class PendingSumsTest {
     }
 
     private PendingSums pending(String onlyExperimentId) {
-        return new PendingSums(new DeltaRows("local", 7), onlyExperimentId, row -> rows.add(copies.copy(row)));
+        return new PendingSums(
+                new DeltaRows("local", 7),
+                onlyExperimentId,
+                row -> (kind(row).equals("total") ? totals : rows).add(copies.copy(row)));
     }
 
     private static void slot(PendingSums pending, Series series, long n, long atMs) {
@@ -160,6 +189,10 @@ class PendingSumsTest {
     }
 
     private List<String> kinds() {
-        return rows.stream().map(row -> row.getString(KIND).toString()).toList();
+        return rows.stream().map(PendingSumsTest::kind).toList();
+    }
+
+    private static String kind(RowData row) {
+        return row.getString(KIND).toString();
     }
 }
