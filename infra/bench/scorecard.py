@@ -1,4 +1,4 @@
-"""Does the scorecard keep up when all sums of all experiments change every second, and what does it cost?
+"""Does the scorecard keep up when all totals of all experiments change every second, and what does it cost?
 
 The slots topic is written here as the attribution job would write it, so that the scorecard job is measured
 alone.
@@ -32,11 +32,14 @@ if TYPE_CHECKING:
 TENANTS = 20
 VARIANTS = ("control", "small", "large")
 UNIT_CLASSES = ("clean", "crossed")
+SLOT, TOTAL = KINDS = ("slot", "total")
 STEPS = 8
 """Sums grow for so many seconds and then begin again: what matters is that they change."""
 HOUR_MS = 3_600_000
 EMISSION_BITS = 52
 """Of a version, below the rebuild epoch: microseconds, as both jobs write it."""
+SLOTS_EVERY_S = 5
+"""As ``attribution.slots_ms``: the slots that the totals are made of, one each here."""
 LOOK_EVERY_S = 5
 ALL_WITHIN_S = 300
 ANSWERED = re.compile(r".*scorecard\.numRecordsIn")
@@ -53,7 +56,7 @@ COMPARISONS = "SELECT count() FROM results WHERE view = 'all'"
 
 
 class Load(NamedTuple):
-    """What is written every second: a slot for each metric of each experiment in each of ``VARIANTS``."""
+    """What is written every second: a total for each metric of each experiment in each of ``VARIANTS``."""
 
     experiments: int = 1000
     metrics: int = 10
@@ -133,21 +136,24 @@ def definitions(load: Load) -> Iterator[dict[str, object]]:
 
 
 class Slots:
-    """The rows of the slots topic, encoded once; each second they get new sums and a new time."""
+    """The rows of the slots topic, encoded once; each time they get new sums and a new time."""
 
     def __init__(self, load: Load, schema_id: int) -> None:
         self._schema_id = schema_id
-        self._keys = {unit_class: list(_keys(load, unit_class)) for unit_class in UNIT_CLASSES}
+        self._keys = {
+            (kind, unit_class): list(_keys(load, kind, unit_class))
+            for kind, unit_class in product(KINDS, UNIT_CLASSES)
+        }
         self._steps = [self._contents(load, step) for step in range(STEPS)]
 
-    def rows(self, second: int, unit_class: str = "clean") -> list[dict[str, bytes]]:
-        """All rows of a class of users as of now."""
+    def rows(self, second: int, kind: str = TOTAL, unit_class: str = "clean") -> list[dict[str, bytes]]:
+        """All rows of a kind and a class of users as of now."""
         now_s = time.time()
         tail = self._tail(int(now_s * 1000), second + 1, int(now_s * 1e6) % (1 << EMISSION_BITS))
         contents = self._steps[second % STEPS]
         return [
             {"key": key, "value": content + tail}
-            for key, content in zip(self._keys[unit_class], contents, strict=True)
+            for key, content in zip(self._keys[kind, unit_class], contents, strict=True)
         ]
 
     def _contents(self, load: Load, step: int) -> list[bytes]:
@@ -192,7 +198,7 @@ def answer(found: Kept) -> Answer:
         name="scorecard",
         title=(
             f"{load.experiments:,} experiments × {load.metrics} metrics × {len(VARIANTS)} variants, "
-            "every sum changed every second"
+            "every total changed every second"
         ),
         columns=("", "found"),
         rows=rows,
@@ -222,13 +228,15 @@ def _watched(
     answers = began = behind_s = 0.0
     has_all_at = math.inf
     with BatchProducer(settings) as producer:
-        for unit_class in UNIT_CLASSES:
-            producer.send_records(SLOTS_TOPIC, slots.rows(0, unit_class))
+        for kind, unit_class in product(KINDS, UNIT_CLASSES):
+            producer.send_records(SLOTS_TOPIC, slots.rows(0, kind, unit_class))
         start = time.monotonic()
         for second in count(1):
             time.sleep(max(0.0, start + second - time.monotonic()))
             behind_s = max(behind_s, time.monotonic() - start - second)
             producer.send_records(SLOTS_TOPIC, slots.rows(second))
+            if second % SLOTS_EVERY_S == 0:
+                producer.send_records(SLOTS_TOPIC, slots.rows(second, SLOT))
             if second % LOOK_EVERY_S:
                 continue
             job.check()
@@ -270,12 +278,12 @@ def _experiments(load: Load) -> Iterator[tuple[str, str]]:
         yield f"bench-{number % TENANTS:03}", f"experiment-{number:04}"
 
 
-def _keys(load: Load, unit_class: str) -> Iterator[bytes]:
-    cohort = int(time.time() * 1000) // HOUR_MS * HOUR_MS
+def _keys(load: Load, kind: str, unit_class: str) -> Iterator[bytes]:
+    cohort = int(time.time() * 1000) // HOUR_MS * HOUR_MS if kind == SLOT else 0
     metrics = ["", *(f"metric-{number:02}" for number in range(load.metrics))]
     for (tenant_id, experiment_id), variant_id, metric_id in product(_experiments(load), VARIANTS, metrics):
         key = {
-            "kind": "slot",
+            "kind": kind,
             "epoch": 0,
             "tenant_id": tenant_id,
             "experiment_id": experiment_id,

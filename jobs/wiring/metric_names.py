@@ -242,7 +242,7 @@ EXPORTER = (
         "gauge",
         "s",
         TENANT,
-        "How much older, by append time, a tenant's results are than the slots they are computed from.",
+        "How much older, by append time, a tenant's results are than the totals they are computed from.",
         "The second half of freshness; large alone: the scorecard job's statistics are too slow.",
     ),
     Metric(

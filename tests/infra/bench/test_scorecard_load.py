@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from infra.bench.scorecard import EMISSION_BITS, VARIANTS, Load, Slots, definitions
+import pytest
+
+from infra.bench.scorecard import EMISSION_BITS, KINDS, SLOT, VARIANTS, Load, Slots, definitions
 from infra.definitions import Limits, draft_of
 from infra.strict_yaml import Document
 from jobs.scorecard import operators
@@ -19,7 +21,8 @@ SLOTS_OF_EXPERIMENT = len(VARIANTS) * (1 + LOAD.metrics)
 LIMITS = Limits(RULES.horizon_ms, RULES.retention_ms)
 
 
-def test_there_is_a_slot_for_every_sum_that_a_defined_comparison_needs() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_there_is_a_row_for_every_sum_that_a_defined_comparison_needs(kind: str) -> None:
     defined = [draft_of(Document("bench", each, {}), LIMITS).content for each in definitions(LOAD)]
     wanted = {
         (each["tenant_id"], each["experiment_id"], variant, metric)
@@ -27,14 +30,15 @@ def test_there_is_a_slot_for_every_sum_that_a_defined_comparison_needs() -> None
         for variant in each["variants"]
         for metric in ("", *(metric["id"] for metric in each["metrics"]))
     }
-    keys = [json.loads(row["key"]) for row in Slots(LOAD, 1).rows(0)]
+    keys = [json.loads(row["key"]) for row in Slots(LOAD, 1).rows(0, kind)]
     assert all(list(key) == [name for name, _ in SLOT_KEY] for key in keys)
+    assert {(key["kind"], key["cohort"] > 0) for key in keys} == {(kind, kind == SLOT)}
     assert len(keys) == LOAD.experiments * SLOTS_OF_EXPERIMENT
     found = {(key["tenant_id"], key["experiment_id"], key["variant_id"], key["metric_id"]) for key in keys}
     assert found == wanted
 
 
-def test_every_slot_changes_every_second_and_the_newer_row_wins() -> None:
+def test_every_total_changes_every_second_and_the_newer_row_wins() -> None:
     slots = Slots(LOAD, 1)
     before, after = (
         [decode("Slot", row["value"], lambda _: own_schema("Slot")) for row in slots.rows(second)]
