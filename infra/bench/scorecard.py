@@ -160,7 +160,7 @@ class Slots:
         """What comes before the time in each value, in the order of the keys."""
         made = []
         for variant in range(len(VARIANTS)):
-            users = 10_000 + 500 * step + variant
+            users = 100_000 + 50 * step + variant
             made += [self._head(users, b"")] + [
                 self._head(0, _sums(users, 5.0 + metric + 0.1 * variant)) for metric in range(load.metrics)
             ]

@@ -16,7 +16,7 @@ from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import Recorded
 from jobs.scorecard.layout import LAYOUT, check_layout
 from jobs.scorecard.looks import Looks
-from jobs.scorecard.pace import Pace
+from jobs.scorecard.pace import Pace, Turns
 from jobs.scorecard.slots import NOTHING, Change, Cohort, Group, Slots
 
 
@@ -164,10 +164,12 @@ class Shelf:
     """By epoch, like the books; absent until somebody looked."""
     wakes_ms: set[int] = field(default_factory=set)
     """Timers that are set, as far as known."""
-    turn_ms: int | None = None
-    """When it may be looked at, once that is to be."""
-    second_looks_ms: set[int] = field(default_factory=set)
-    """Those for second looks alone."""
+    asides_ms: set[int] = field(default_factory=set)
+    """Timers for second looks and answers, at which nothing else is looked for."""
+    turns_ms: dict[Turns, int] = field(default_factory=dict)
+    """When it may be, of what waits for its turn."""
+    unanswered: set[int] = field(default_factory=set)
+    """Epochs of which something changed that view ``all`` does not say yet."""
 
     def book(self, epoch: int) -> Book:
         """The book of an epoch, begun when it is first asked for."""

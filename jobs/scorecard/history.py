@@ -26,7 +26,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 
 DECISION = "decision"
-"""``kept`` of rows behind a decision."""
+"""``kept`` of rows behind a decision; of others it is empty."""
 
 Row = Mapping[str, Any]
 
@@ -38,14 +38,14 @@ class Recorded:
         self._contents: dict[tuple[str, ...], int] = {}
 
     def changed(self, table: str, rows: Sequence[Row]) -> list[Row]:
-        """The rows that say something new, which from now on count as remembered."""
+        """The rows that say something new, to be kept, which from now on count as remembered."""
         found = []
         for row in rows:
             key = (table, *(str(row[name]) for name in KEYS[table]))
             content = hash(str([value for name, value in row.items() if name not in MOMENTS]))
             if self._contents.get(key) != content:
                 self._contents[key] = content
-                found.append(row)
+                found.append({**row, "kept": ""})
         return found
 
 
@@ -56,8 +56,7 @@ def behind_a_decision(rows: Sequence[Row]) -> list[Row]:
 
 def kept(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
     """The columns of rows as the tables of history take them: a row of a decision once, others twice."""
-    decided = columns.get("kept", ())
-    places = list(_places(columns["computed_at"], decided))
+    places = list(_places(columns["computed_at"], columns["kept"]))
     repeated = {
         name: [values[index] for index, _, _ in places] for name, values in columns.items() if name != "kept"
     }
@@ -67,7 +66,7 @@ def kept(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
 def _places(computed_at: Sequence[int], decided: Sequence[str]) -> Iterator[tuple[int, str, int]]:
     """Index of a row, how it is kept, and the moment it is kept for."""
     for index, at_ms in enumerate(computed_at):
-        if decided and decided[index] == DECISION:
+        if decided[index] == DECISION:
             yield index, DECISION, at_ms
         else:
             yield index, "minute", at_ms // MINUTE_MS * MINUTE_MS

@@ -26,6 +26,13 @@ from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
 REMEMBERED_EXPERIMENTS = 512
 """Decoded in memory, per worker; the others are read from state again when they change."""
 
+VIEWS_SHARE = 0.1
+ANSWERS_SHARE = 0.6
+"""Of a worker's time, for the views beside ``all`` and for ``all``; counting what comes and writing have the rest."""
+
+ANSWERS_AHEAD_MS = 300.0
+"""Changes come once a second, of all experiments at once; half a worker's time answers them without waiting."""
+
 
 class Scorecard(KeyedCoProcessFunction):
     """Emits an experiment's rows: of view ``all`` when a total changes, of every view as time passes.
@@ -71,7 +78,8 @@ class Scorecard(KeyedCoProcessFunction):
         self._definitions = texts("definitions-by-version")
         self._looks = texts("looks-by-epoch")
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
-        self._turns = Turns()
+        self._view_turns = Turns(VIEWS_SHARE)
+        self._answer_turns = Turns(ANSWERS_SHARE, ahead_ms=ANSWERS_AHEAD_MS)
         self._memory = self._connect(self._clickhouse)
         self._began_ms = self._now_ms()
 
@@ -87,14 +95,14 @@ class Scorecard(KeyedCoProcessFunction):
         counted = self._count_totals(shelf, (change for change in changes if change.kind == TOTAL))
         spread = self._count_slots(experiment, shelf, (change for change in changes if change.kind != TOTAL))
         now_ms = self._now_ms()
-        for epoch in sorted(counted | spread.keys()):
-            book = shelf.book(epoch)
-            book.pace.change(now_ms, slots=epoch in spread)
-            if epoch in counted or spread[epoch]:
-                yield from self._answers(experiment, shelf, book)
+        for epoch in counted | spread.keys():
+            shelf.book(epoch).pace.change(now_ms, slots=epoch in spread)
         if counted or spread:
-            self._wake_to_look(ctx, shelf)
-            self._wake(ctx, shelf, self._times.next_views_ms(experiment, now_ms) if had_slots else now_ms)
+            shelf.unanswered |= counted | {epoch for epoch, are_ends_new in spread.items() if are_ends_new}
+            yield from self._answers_in_turn(ctx, shelf, now_ms)
+            self._wake(
+                ctx, shelf.wakes_ms, self._times.next_views_ms(experiment, now_ms) if had_slots else now_ms
+            )
 
     def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """A definition as published: ``(experiment, JSON)``. The first of a version stands."""
@@ -106,23 +114,25 @@ class Scorecard(KeyedCoProcessFunction):
         self._definitions.put(str(definition.config_version), value[1])
         shelf.definitions[definition.config_version] = definition
         now_ms = self._now_ms()
-        for _, book in sorted(shelf.books.items()):
+        for book in shelf.books.values():
             book.cuts = None
             book.pace.change(now_ms, slots=True)
-            yield from self._answers(experiment, shelf, book)
         if shelf.books:
-            self._wake_to_look(ctx, shelf)
-            self._wake(ctx, shelf, now_ms)
+            shelf.unanswered |= shelf.books.keys()
+            yield from self._answers_in_turn(ctx, shelf, now_ms)
+            self._wake(ctx, shelf.wakes_ms, now_ms)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterable[Row]:
-        """Time to look what is due: views, history, users who come in or go out by time, a second look."""
+        """Time to look what is due: answers, views, history, users who come in or go out by time, a second look."""
         experiment = ctx.get_current_key()
         shelf = self._shelf(experiment)
         now_ms = max(self._now_ms(), timestamp)
-        is_second_look = timestamp in shelf.second_looks_ms - shelf.wakes_ms
+        is_aside = timestamp in shelf.asides_ms - shelf.wakes_ms
         shelf.wakes_ms = {wake_ms for wake_ms in shelf.wakes_ms if wake_ms > now_ms}
-        shelf.second_looks_ms = {look_ms for look_ms in shelf.second_looks_ms if look_ms > now_ms}
-        is_turn = not is_second_look and self._is_turn(ctx, shelf, now_ms)
+        shelf.asides_ms = {wake_ms for wake_ms in shelf.asides_ms if wake_ms > now_ms}
+        if shelf.unanswered:
+            yield from self._answers_in_turn(ctx, shelf, now_ms)
+        is_turn = not is_aside and self._is_turn(self._view_turns, ctx, shelf, shelf.wakes_ms, now_ms)
         for _, book in sorted(shelf.books.items()):
             book.pace.wake(timestamp, now_ms)
             if (looks := shelf.looks.get(book.epoch)) is not None:
@@ -130,25 +140,40 @@ class Scorecard(KeyedCoProcessFunction):
             if is_turn:
                 began_s = time.perf_counter()
                 yield from self._look(experiment, shelf, book, now_ms)
-                self._turns.spent((time.perf_counter() - began_s) * 1000)
+                self._view_turns.spent((time.perf_counter() - began_s) * 1000)
             yield from self._look_again(experiment, shelf, book, now_ms)
             if book.pace.owes_views:
-                self._wake(ctx, shelf, self._times.next_views_ms(experiment, now_ms))
+                self._wake(ctx, shelf.wakes_ms, self._times.next_views_ms(experiment, now_ms))
             for wake_ms in self._times.next_history_ms(experiment, book.pace):
-                self._wake(ctx, shelf, wake_ms)
+                self._wake(ctx, shelf.wakes_ms, wake_ms)
             if (move_ms := book.next_move_ms()) is not None:
-                self._wake(ctx, shelf, book.pace.next_move_ms(move_ms))
+                self._wake(ctx, shelf.wakes_ms, book.pace.next_move_ms(move_ms))
         self._wake_to_look(ctx, shelf)
 
-    def _is_turn(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, now_ms: int) -> bool:
-        """Whether views may be looked at now; if not, they are when their turn comes."""
-        if shelf.turn_ms is None:
-            shelf.turn_ms = self._turns.take(now_ms)
-        if shelf.turn_ms > now_ms:
-            self._wake(ctx, shelf, shelf.turn_ms)
-            return False
-        shelf.turn_ms = None
-        return True
+    def _is_turn(
+        self, turns: Turns, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, wakes_ms: set[int], now_ms: int
+    ) -> bool:
+        """Whether something may be done now; if not, a timer fires when its turn comes."""
+        at_ms = shelf.turns_ms.pop(turns, None)
+        if at_ms is None:
+            at_ms = turns.take(now_ms)
+        if at_ms <= now_ms:
+            return True
+        shelf.turns_ms[turns] = at_ms
+        self._wake(ctx, wakes_ms, at_ms)
+        return False
+
+    def _answers_in_turn(
+        self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, now_ms: int
+    ) -> Iterator[Row]:
+        """View ``all`` of what changed, now or in turn: many changes of an experiment may have one answer."""
+        if self._is_turn(self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms):
+            began_s = time.perf_counter()
+            for epoch in sorted(shelf.unanswered):
+                yield from self._answers(ctx.get_current_key(), shelf, shelf.book(epoch))
+            shelf.unanswered.clear()
+            self._answer_turns.spent((time.perf_counter() - began_s) * 1000)
+            self._wake_to_look(ctx, shelf)
 
     def _count_totals(self, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
         """Count changed totals, in memory and in state; returns the epochs of which something is new."""
@@ -270,14 +295,13 @@ class Scorecard(KeyedCoProcessFunction):
         """Have every look confirmed in time."""
         for looks in shelf.looks.values():
             look_ms = looks.next_look_ms(self._began_ms)
-            if look_ms is not None and look_ms not in shelf.second_looks_ms:
-                shelf.second_looks_ms.add(look_ms)
-                ctx.timer_service().register_processing_time_timer(look_ms)
+            if look_ms is not None:
+                self._wake(ctx, shelf.asides_ms, look_ms)
 
-    def _wake(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, at_ms: int) -> None:
-        """Have ``on_timer`` called then."""
-        if at_ms not in shelf.wakes_ms:
-            shelf.wakes_ms.add(at_ms)
+    def _wake(self, ctx: KeyedCoProcessFunction.Context, wakes_ms: set[int], at_ms: int) -> None:
+        """Have ``on_timer`` called then; ``wakes_ms`` are the timers of this kind that are set."""
+        if at_ms not in wakes_ms:
+            wakes_ms.add(at_ms)
             ctx.timer_service().register_processing_time_timer(at_ms)
 
     def _now_ms(self) -> int:

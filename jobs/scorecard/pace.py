@@ -70,27 +70,29 @@ class Times:
 
 
 class Turns:
-    """Looks of all experiments of a worker, one after the other, so that view ``all`` keeps most of its time.
+    """What all experiments of a worker want done, one after the other, so that it takes no more than its share.
 
-    Where there are too many for the share, each comes later, and none is left out.
+    Where there is too much for the share, each comes later, and none is left out.
 
     Args:
-        share: Of the time, for looks.
+        share: Of the time, for this.
+        ahead_ms: So much of the share may be used at once if it was not used before.
     """
 
-    def __init__(self, share: float = 0.1) -> None:
+    def __init__(self, share: float, ahead_ms: float = 0.0) -> None:
         self._share = share
+        self._ahead_ms = ahead_ms
         self._cost_ms = 0.0
         self._free_ms = 0.0
 
     def take(self, now_ms: int) -> int:
         """When it may be: now, or the moment that is kept for it."""
-        at_ms = max(now_ms, round(self._free_ms))
-        self._free_ms = max(now_ms, self._free_ms) + self._cost_ms / self._share
-        return at_ms
+        free_ms = max(now_ms - self._ahead_ms, self._free_ms)
+        self._free_ms = free_ms + self._cost_ms / self._share
+        return max(now_ms, round(free_ms))
 
     def spent(self, ms: float) -> None:
-        """What a look took; the next are taken to cost about as much as the last ones."""
+        """What one took; the next are taken to cost about as much as the last ones."""
         self._cost_ms += (ms - self._cost_ms) / 10
 
 

@@ -72,12 +72,12 @@ def test_the_refused_share_is_that_of_recent_records_if_there_are_enough(setting
 
 
 @pytest.mark.clickhouse
-def test_results_are_behind_by_what_their_slots_are_newer(settings: Settings) -> None:
+def test_results_are_behind_by_what_their_totals_are_newer(settings: Settings) -> None:
     client = connect(settings)
     for tenant_id, results_at in (("prompt", 50), ("slow", 20)):
         client.command(
             "INSERT INTO slot_rows (tenant_id, epoch, kind, experiment_id, as_of, version) "
-            f"SELECT '{tenant_id}', 0, 'slot', 'button', fromUnixTimestamp64Milli(1000 * number), number "
+            f"SELECT '{tenant_id}', 0, 'total', 'button', fromUnixTimestamp64Milli(1000 * number), number "
             "FROM numbers(51)"
         )
         client.command(

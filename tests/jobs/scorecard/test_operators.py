@@ -612,3 +612,27 @@ def test_a_batch_of_counts_is_written_to_both_tables() -> None:
     writing.open(FakeContext())
     assert writing.map(Row("counts", json.dumps([a_count(), a_count("activity", metric_id="revenue")]))) == 2
     assert written == ["ledger_rows", "activity_rows"]
+
+
+def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    monkeypatch.setattr(Turns, "take", lambda _, now_ms: now_ms + 4000)
+    for step in range(1, 4):
+        assert running.slots(*newer(SLOTS[:-1], step), SLOTS[-1]._replace(n=step, version=step)) == {}
+        running.now_s += 1.0
+    assert views(running.until(1013.9)) == []
+    told = running.until(1014.0)
+    assert views(told) == [(1014.0, ("all",))]
+    assert views(running.until(1015.0)) == []
+
+
+def test_work_that_was_saved_up_is_done_at_once() -> None:
+    turns = Turns(share=0.5, ahead_ms=300)
+    for _ in range(200):
+        turns.spent(50.0)
+    assert [turns.take(10_000) for _ in range(6)] == pytest.approx([10_000] * 4 + [10_100, 10_200], abs=2)
