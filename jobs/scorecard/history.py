@@ -39,7 +39,7 @@ class Recorded:
 
     def changed(self, table: str, rows: Sequence[Row]) -> list[Row]:
         """The rows that say something new, to be kept, which from now on count as remembered."""
-        found = []
+        found: list[Row] = []
         for row in rows:
             key = (table, *(str(row[name]) for name in KEYS[table]))
             content = hash(str([value for name, value in row.items() if name not in MOMENTS]))

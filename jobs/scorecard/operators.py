@@ -28,10 +28,10 @@ REMEMBERED_EXPERIMENTS = 512
 
 VIEWS_SHARE = 0.1
 ANSWERS_SHARE = 0.6
-"""Of a worker's time, for the views beside ``all`` and for ``all``; counting what comes and writing have the rest."""
+"""Of a worker's time, for the views beside ``all`` and for ``all``; counting and writing have the rest."""
 
 ANSWERS_AHEAD_MS = 300.0
-"""Changes come once a second, of all experiments at once; half a worker's time answers them without waiting."""
+"""Changes come once a second, of all experiments at once; answers for so long need not wait."""
 
 
 class Scorecard(KeyedCoProcessFunction):
@@ -100,9 +100,8 @@ class Scorecard(KeyedCoProcessFunction):
         if counted or spread:
             shelf.unanswered |= counted | {epoch for epoch, are_ends_new in spread.items() if are_ends_new}
             yield from self._answers_in_turn(ctx, shelf, now_ms)
-            self._wake(
-                ctx, shelf.wakes_ms, self._times.next_views_ms(experiment, now_ms) if had_slots else now_ms
-            )
+            views_ms = self._times.next_views_ms(experiment, now_ms) if had_slots else now_ms
+            self._wake(ctx, shelf.wakes_ms, views_ms)
 
     def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """A definition as published: ``(experiment, JSON)``. The first of a version stands."""
@@ -123,7 +122,7 @@ class Scorecard(KeyedCoProcessFunction):
             self._wake(ctx, shelf.wakes_ms, now_ms)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterable[Row]:
-        """Time to look what is due: answers, views, history, users who come in or go out by time, a second look."""
+        """Look what is due: answers, views, history, users who come in or go out by time, a second look."""
         experiment = ctx.get_current_key()
         shelf = self._shelf(experiment)
         now_ms = max(self._now_ms(), timestamp)

@@ -70,7 +70,7 @@ class Times:
 
 
 class Turns:
-    """What all experiments of a worker want done, one after the other, so that it takes no more than its share.
+    """What all experiments of a worker want done, one by one, so that it takes no more than its share.
 
     Where there is too much for the share, each comes later, and none is left out.
 
