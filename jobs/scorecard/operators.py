@@ -30,6 +30,10 @@ VIEWS_SHARE = 0.1
 ANSWERS_SHARE = 0.6
 """Of a worker's time, for the views beside ``all`` and for ``all``; counting and writing have the rest."""
 
+LATE_MS = 3000
+ANSWERS_SHARE_WHEN_LATE = 0.3
+"""While what comes is older than this counting goes first, or answers would be ever later."""
+
 ANSWERS_AHEAD_MS = 300.0
 """Changes come once a second, of all experiments at once; answers for so long need not wait."""
 
@@ -95,6 +99,8 @@ class Scorecard(KeyedCoProcessFunction):
         counted = self._count_totals(shelf, (change for change in changes if change.kind == TOTAL))
         spread = self._count_slots(experiment, shelf, (change for change in changes if change.kind != TOTAL))
         now_ms = self._now_ms()
+        is_late = now_ms - max((change.as_of_ms for change in changes), default=now_ms) > LATE_MS
+        self._answer_turns.share = ANSWERS_SHARE_WHEN_LATE if is_late else ANSWERS_SHARE
         for epoch in counted | spread.keys():
             shelf.book(epoch).pace.change(now_ms, slots=epoch in spread)
         if counted or spread:

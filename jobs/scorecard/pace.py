@@ -75,12 +75,12 @@ class Turns:
     Where there is too much for the share, each comes later, and none is left out.
 
     Args:
-        share: Of the time, for this.
+        share: Of the time, for this; may be changed.
         ahead_ms: So much of the share may be used at once if it was not used before.
     """
 
     def __init__(self, share: float, ahead_ms: float = 0.0) -> None:
-        self._share = share
+        self.share = share
         self._ahead_ms = ahead_ms
         self._cost_ms = 0.0
         self._free_ms = 0.0
@@ -88,7 +88,7 @@ class Turns:
     def take(self, now_ms: int) -> int:
         """When it may be: now, or the moment that is kept for it."""
         free_ms = max(now_ms - self._ahead_ms, self._free_ms)
-        self._free_ms = free_ms + self._cost_ms / self._share
+        self._free_ms = free_ms + self._cost_ms / self.share
         return max(now_ms, round(free_ms))
 
     def spent(self, ms: float) -> None:

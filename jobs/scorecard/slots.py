@@ -15,6 +15,8 @@ from functools import cached_property
 from operator import add, sub
 from typing import NamedTuple, Protocol
 
+import orjson
+
 from jobs.scorecard.layout import LAYOUT, check_layout
 from udfs.attribution import sums as wire
 
@@ -135,7 +137,7 @@ KEY_LENGTH = Change._fields.index("n")
 def parse_changes(text: str) -> Collection[Change]:
     """Reads the ``changes`` of one record of ``changes.sql``: of each slot and total the newest row."""
     newest: dict[tuple[int | str, ...], Change] = {}
-    for change in map(Change._make, json.loads(text)):
+    for change in map(Change._make, orjson.loads(text)):
         known = newest.get(change.key)
         if known is None or known.version < change.version:
             newest[change.key] = change
@@ -200,7 +202,7 @@ def encode_slots(slots: Slots) -> str:
         )
         for group, slot in slots.items()
     ]
-    return json.dumps([LAYOUT, rows], ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps([LAYOUT, rows]).decode()
 
 
 def decode_slots(cohort: Cohort, text: str) -> Slots:
@@ -209,7 +211,7 @@ def decode_slots(cohort: Cohort, text: str) -> Slots:
     Raises:
         ValueError: The layout is unknown: the state was written by another release.
     """
-    layout, rows = json.loads(text)
+    layout, rows = orjson.loads(text)
     check_layout("slots", layout)
     return {
         Group(cohort.config_version, variant_id, metric_id, cohort.segment, unit_class, region): Slot(*slot)

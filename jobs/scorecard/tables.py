@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import orjson
 
 from jobs.scorecard import history
 from udfs.attribution import sums as wire
@@ -45,7 +46,7 @@ class Record(NamedTuple):
 
 def gathered(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of equal keys as one JSON text of columns, the form in which answers travel."""
-    return json.dumps({name: [row[name] for row in rows] for name in rows[0]}, ensure_ascii=False)
+    return orjson.dumps({name: [row[name] for row in rows] for name in rows[0]}).decode()
 
 
 def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns]]:
@@ -55,7 +56,7 @@ def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns]]:
     the newest is written) or of ``gathered`` rows (all other tables; of those in history, more than one).
     Times stay epoch milliseconds, which the driver takes for ``DateTime64(3)``.
     """
-    parts = json.loads(batch)
+    parts = orjson.loads(batch)
     if name == "slot_rows":
         yield name, _slot_columns(_newest(map(Record._make, parts)))
     elif name == "counts":

@@ -12,7 +12,14 @@ from pyflink.common import Row
 
 from config.settings import ClickHouse
 from jobs.scorecard.looks import SETTLED_MS, SILENCE_MS, Looks
-from jobs.scorecard.operators import EMISSION_BITS, Scorecard, WriteRows
+from jobs.scorecard.operators import (
+    ANSWERS_SHARE,
+    ANSWERS_SHARE_WHEN_LATE,
+    EMISSION_BITS,
+    LATE_MS,
+    Scorecard,
+    WriteRows,
+)
 from jobs.scorecard.pace import QUIET_MS, Times, Turns
 from jobs.scorecard.rows import BESIDE_ALL, VIEWS
 from jobs.scorecard.slots import Change
@@ -629,6 +636,19 @@ def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
     told = running.until(1014.0)
     assert views(told) == [(1014.0, ("all",))]
     assert views(running.until(1015.0)) == []
+
+
+def test_while_what_comes_is_late_answers_leave_the_time_to_counting(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = []
+    monkeypatch.setattr(Turns, "take", lambda turns, now_ms: shares.append(turns.share) or now_ms)
+    running = Running(context)
+    running.define(published())
+    for step, age_s in enumerate([LATE_MS / 1000 + 1, 1.0]):
+        at_ms = int((running.now_s - age_s) * 1000)
+        running.slots(*(change._replace(as_of_ms=at_ms) for change in newer(SLOTS, step)))
+    assert shares == [ANSWERS_SHARE_WHEN_LATE, ANSWERS_SHARE]
 
 
 def test_work_that_was_saved_up_is_done_at_once() -> None:
