@@ -143,17 +143,24 @@ class Scorecard(KeyedCoProcessFunction):
             if (looks := shelf.looks.get(book.epoch)) is not None:
                 looks.wake(timestamp, now_ms)
             if is_turn:
-                began_s = time.perf_counter()
-                yield from self._look(experiment, shelf, book, now_ms)
-                self._view_turns.spent((time.perf_counter() - began_s) * 1000)
-            yield from self._look_again(experiment, shelf, book, now_ms)
-            if book.pace.owes_views:
-                self._wake(ctx, shelf.wakes_ms, self._times.next_views_ms(experiment, now_ms))
-            for wake_ms in self._times.next_history_ms(experiment, book.pace):
-                self._wake(ctx, shelf.wakes_ms, wake_ms)
-            if (move_ms := book.next_move_ms()) is not None:
-                self._wake(ctx, shelf.wakes_ms, book.pace.next_move_ms(move_ms))
+                yield from _timed(self._view_turns, self._look(experiment, shelf, book, now_ms))
+            if self._is_look_due(shelf, book, now_ms) and self._is_turn(
+                self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms
+            ):
+                yield from _timed(self._answer_turns, self._look_again(experiment, shelf, book, now_ms))
+            for wake_ms in self._next_looks_ms(experiment, book, now_ms):
+                # What is due already and waits for its turn is seen then.
+                if wake_ms > now_ms or self._view_turns not in shelf.turns_ms:
+                    self._wake(ctx, shelf.wakes_ms, wake_ms)
         self._wake_to_look(ctx, shelf)
+
+    def _next_looks_ms(self, experiment: str, book: Book, now_ms: int) -> Iterator[int]:
+        """When views are owed, history is, and users come in or go out by time."""
+        if book.pace.owes_views:
+            yield self._times.next_views_ms(experiment, now_ms)
+        yield from self._times.next_history_ms(experiment, book.pace)
+        if (move_ms := book.next_move_ms()) is not None:
+            yield book.pace.next_move_ms(move_ms)
 
     def _is_turn(
         self, turns: Turns, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, wakes_ms: set[int], now_ms: int
@@ -173,11 +180,10 @@ class Scorecard(KeyedCoProcessFunction):
     ) -> Iterator[Row]:
         """View ``all`` of what changed, now or in turn: many changes of an experiment may have one answer."""
         if self._is_turn(self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms):
-            began_s = time.perf_counter()
             for epoch in sorted(shelf.unanswered):
-                yield from self._answers(ctx.get_current_key(), shelf, shelf.book(epoch))
+                answers = self._answers(ctx.get_current_key(), shelf, shelf.book(epoch))
+                yield from _timed(self._answer_turns, answers)
             shelf.unanswered.clear()
-            self._answer_turns.spent((time.perf_counter() - began_s) * 1000)
             self._wake_to_look(ctx, shelf)
 
     def _count_totals(self, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
@@ -244,12 +250,15 @@ class Scorecard(KeyedCoProcessFunction):
                 {HISTORY[name]: book.recorded.changed(name, found) for name, found in answered.items()}
             )
 
-    def _look_again(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
-        """Confirm a look after which nothing came; say something only if that changed something."""
+    def _is_look_due(self, shelf: Shelf, book: Book, now_ms: int) -> bool:
+        """Whether nothing came after a look for so long that it can be confirmed."""
         looks = shelf.looks.get(book.epoch)
         due_ms = looks.next_look_ms(self._began_ms) if looks else None
-        if looks is None or due_ms is None or due_ms > now_ms:
-            return
+        return due_ms is not None and due_ms <= now_ms
+
+    def _look_again(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
+        """Confirm a look after which nothing came; say something only if that changed something."""
+        looks = shelf.looks[book.epoch]
         if book.move(now_ms, partial(self._slots.slots, experiment)):
             book.pace.owes_views = book.pace.owes_history = True
         before = looks.settled
@@ -297,10 +306,10 @@ class Scorecard(KeyedCoProcessFunction):
         return shelf.looks[epoch]
 
     def _wake_to_look(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf) -> None:
-        """Have every look confirmed in time."""
+        """Have every look confirmed in time, or when its turn comes."""
         for looks in shelf.looks.values():
             look_ms = looks.next_look_ms(self._began_ms)
-            if look_ms is not None:
+            if look_ms is not None and self._answer_turns not in shelf.turns_ms:
                 self._wake(ctx, shelf.asides_ms, look_ms)
 
     def _wake(self, ctx: KeyedCoProcessFunction.Context, wakes_ms: set[int], at_ms: int) -> None:
@@ -335,6 +344,12 @@ def _emitted(answered: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Ro
     for table, found in answered.items():
         if found:
             yield Row(table, tables.gathered(found))
+
+
+def _timed(turns: Turns, answered: Iterator[Row]) -> Iterator[Row]:
+    began_s = time.perf_counter()
+    yield from answered
+    turns.spent((time.perf_counter() - began_s) * 1000)
 
 
 class WriteRows(MapFunction):

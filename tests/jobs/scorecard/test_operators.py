@@ -98,8 +98,11 @@ class Running:
     def until(self, now_s: float) -> list[tuple[float, str, dict[str, list[Any]]]]:
         """Let time pass; what the timers that fire meanwhile say: seconds, table and columns."""
         said = []
+        fired: list[int] = []
         while self._context.timers_ms and min(self._context.timers_ms) <= now_s * 1000:
             at_ms = min(self._context.timers_ms)
+            fired.append(at_ms)
+            assert fired.count(at_ms) < 3, f"a timer at {at_ms} that is set again and again"
             self._context.timers_ms.remove(at_ms)
             self.now_s = max(self.now_s, at_ms / 1000)
             emitted = self._operator.on_timer(at_ms, self._context)
@@ -636,6 +639,28 @@ def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
     told = running.until(1014.0)
     assert views(told) == [(1014.0, ("all",))]
     assert views(running.until(1015.0)) == []
+
+
+def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(context, now_s=2000.0)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(2020.0)
+    running.slots(*newer(SLOTS))
+    looked: list[float] = []
+    look_again = Scorecard._look_again
+
+    def looking(*of: Any) -> Iterable[Row]:
+        looked.append(running.now_s)
+        return look_again(*of)
+
+    monkeypatch.setattr(Scorecard, "_look_again", looking)
+    free_s = running.now_s + SETTLED_MS / 1000 + 5
+    monkeypatch.setattr(Turns, "take", lambda _, now_ms: max(now_ms, int(free_s * 1000)))
+    running.until(free_s - 0.1)
+    assert looked == []
+    running.until(free_s)
+    assert looked == [free_s]
 
 
 def test_while_what_comes_is_late_answers_leave_the_time_to_counting(
