@@ -656,11 +656,26 @@ def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch:
 
     monkeypatch.setattr(Scorecard, "_look_again", looking)
     free_s = running.now_s + SETTLED_MS / 1000 + 5
-    monkeypatch.setattr(Turns, "take", lambda _, now_ms: max(now_ms, int(free_s * 1000)))
+    turns = running._operator._answer_turns
+    monkeypatch.setattr(turns, "take", lambda now_ms: max(now_ms, int(free_s * 1000)))
     running.until(free_s - 0.1)
     assert looked == []
     running.until(free_s)
     assert looked == [free_s]
+
+
+def test_history_that_is_due_waits_for_the_views_turn_without_asking_again_and_again(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    running.slots(*newer(SLOTS))
+    turns, free_s = running._operator._view_turns, 1100.0
+    monkeypatch.setattr(turns, "take", lambda now_ms: max(now_ms, int(free_s * 1000)))
+    assert views(running.until(free_s - 1)) == []
+    assert views(running.until(free_s)) == [(free_s, VIEWS)]
 
 
 def test_while_what_comes_is_late_answers_leave_the_time_to_counting(
