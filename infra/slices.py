@@ -31,11 +31,15 @@ OPEN_S = 2**62 // 1000
 GROUPS = f"""
 SELECT {", ".join(Group._fields)},
   sum(n), {", ".join(f"sum(sum_{name})" for name in SUM_NAMES)}, sum(updates),
-  toUnixTimestamp64Milli(greatest(
-    (SELECT max(as_of) FROM slots
-     WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}}),
-    (SELECT max(as_of) FROM results
-     WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}} AND view = 'matured'))),
+  toUnixTimestamp64Milli((
+    SELECT if(
+      max(as_of) > (SELECT max(as_of) FROM totals
+        WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}}),
+      max(as_of),
+      (SELECT max(as_of) FROM slots
+        WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}}))
+    FROM results
+    WHERE tenant_id = {{tenant:String}} AND experiment_id = {{experiment:String}} AND view = 'all')),
   toUnixTimestamp(minOrNullIf(cohort, n > 0)) * 1000,
   toUnixTimestamp(maxOrNullIf(cohort, n > 0)) * 1000,
   max(epoch)
@@ -47,7 +51,8 @@ GROUP BY {", ".join(Group._fields)}
 """
 """What ``jobs/scorecard/book.py`` keeps of groups, over some cohorts.
 
-As of when is told of the whole experiment: while nothing comes, time goes on in ``results`` alone.
+As of when is told of the whole experiment. While nothing comes, time goes on in ``results`` alone; else slots
+are some seconds older than the totals that ``results`` are made of.
 """
 
 

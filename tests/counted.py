@@ -15,9 +15,9 @@ from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.rows import Moment, Row, answers
 from jobs.scorecard.slots import Change, Cohort, Slots
-from jobs.scorecard.tables import gathered, inserts
+from jobs.scorecard.tables import Record, gathered, inserts
 from jobs.wiring.clickhouse import writer_to
-from tests.jobs.scorecard.builders import a_count, a_metric, published
+from tests.jobs.scorecard.builders import Told, a_count, a_metric, published
 from udfs.attribution.reference import LEDGER_NAMES
 from udfs.attribution.sums import encode
 from udfs.stats import Moments
@@ -122,7 +122,7 @@ def changes(until_ms: int = LAST_MS) -> Iterator[Change]:
                 sums[*key, "latency_ms"] += _without_users(latency)
     for (variant_id, segment, cohort_ms, unit_class, metric_id), moments in sums.items():
         carried = b64encode(encode(moments.sums)).decode()
-        place = (0, 1, variant_id, metric_id, segment, cohort_ms, unit_class, "local")
+        place = ("slot", 0, 1, variant_id, metric_id, segment, cohort_ms, unit_class, "local")
         yield Change(*place, moments.n, carried, until_ms, updates=3, version=until_ms)
 
 
@@ -130,7 +130,9 @@ def progress() -> Iterator[Change]:
     """How far two regions have come: the one that counts all of this a second less than it counted."""
     for region, at_ms in (("local", LAST_MS - 1000), ("elsewhere", LAST_MS)):
         carried = b64encode(encode(Moments().sums)).decode()
-        yield Change(0, 0, "", "0", "", 0, "", region, 0, carried, at_ms, updates=1, version=at_ms * 1000)
+        yield Change(
+            "coverage", 0, 0, "", "0", "", 0, "", region, 0, carried, at_ms, updates=1, version=at_ms * 1000
+        )
 
 
 def _without_users(moments: Moments) -> Moments:
@@ -141,8 +143,11 @@ def answered(until_ms: int = LAST_MS) -> dict[str, list[Row]]:
     """What the scorecard says once it has counted these slots, by table."""
     definition = Definition.from_json(DEFINITION)
     book, cohorts = Book(definitions={1: definition}), defaultdict[Cohort, Slots](dict)
-    for change in changes(until_ms):
-        book.count(change, cohorts[change.cohort])
+    for change in Told().changes(*changes(until_ms)):
+        if change.kind == "total":
+            book.count_total(change)
+        else:
+            book.count(change, cohorts[change.cohort])
     return answers(book, Moment(until_ms + 1000, until_ms, book.as_of_ms))
 
 
@@ -155,28 +160,20 @@ def write(settings: Settings) -> None:
     writer.close()
 
 
+def _record(tenant_id: str, experiment_id: str, change: Change) -> Record:
+    kind, epoch, *rest = change
+    return Record(kind, epoch, tenant_id, experiment_id, *rest, source_partition=0, source_offset=0)
+
+
 def _batches() -> Iterator[tuple[str, str]]:
-    log = {
-        "tenant_id": TENANT,
-        "experiment_id": EXPERIMENT,
-        "kind": "slot",
-        "source_partition": 0,
-        "source_offset": 0,
-    }
-    slots = [{**log, **change._asdict()} for change in changes()]
-    slots += [
-        {**log, "tenant_id": "", "experiment_id": "", "kind": "coverage", **change._asdict()}
-        for change in progress()
-    ]
-    names = {"cohort_ms": "cohort", "as_of_ms": "as_of"}
-    yield (
-        "slot_rows",
-        json.dumps([{names.get(name, name): value for name, value in slot.items()} for slot in slots]),
-    )
+    slots = Told().changes(*changes())
+    records = [_record(TENANT, EXPERIMENT, each) for each in slots]
+    records += [_record("", "", each) for each in progress()]
+    yield "slot_rows", json.dumps(records)
     for until_ms in (EVENING_MS, LAST_MS):
         for table, rows in answered(until_ms).items():
             yield table, f"[{gathered(rows)}]"
-            yield HISTORY[table], f"[{gathered(rows)}]"
+            yield HISTORY[table], f"[{gathered([{**row, 'kept': ''} for row in rows])}]"
     counted = dict(zip(LEDGER_NAMES, (80, 5, 4, 3, 1, 1, 1, 1, 1, 1, 1, 1, 60), strict=True))
     ledger = a_count(
         tenant_id=TENANT,
