@@ -23,7 +23,7 @@ from jobs.scorecard.rows import EMISSION_BITS
 from jobs.scorecard.slots import TOTAL, Change, Cohort, Group, Slots, SlotStore, parse_changes
 from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
 
-REMEMBERED_EXPERIMENTS = 512
+REMEMBERED_EXPERIMENTS = 1024
 """Decoded in memory, per worker; the others are read from state again when they change."""
 
 VIEWS_SHARE = 0.1
