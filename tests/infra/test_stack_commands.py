@@ -161,21 +161,23 @@ def test_what_is_published_is_in_the_views_after_wait(stack: RunningStack, tmp_p
     assert reconciled.stdout.endswith("reconcile: 55 of 55 records accounted for\n")
 
 
-CHECKED = (("verify", "slots"), ("ledger", "rows"), ("activity", "rows"))
+CHECKED = (("verify", "slots"), ("totals", "rows"), ("ledger", "rows"), ("activity", "rows"))
 
 
-def test_verify_finds_a_slot_that_is_wrong(stack: RunningStack) -> None:
+@pytest.mark.parametrize(("kind", "cohort"), [("slot", ""), ("total", "(all cohorts)")])
+def test_verify_finds_a_slot_or_a_total_that_is_wrong(stack: RunningStack, kind: str, cohort: str) -> None:
     wrong = (
         "INSERT INTO slot_rows SELECT * REPLACE (n + 1 AS n, version + 1 AS version) "
-        f"FROM slot_rows FINAL WHERE tenant_id = '{TENANT}' AND metric_id = '' AND variant_id = 'control'"
+        f"FROM slot_rows FINAL WHERE tenant_id = '{TENANT}' AND metric_id = '' AND variant_id = 'control' "
+        f"AND kind = '{kind}'"
     )
     right = wrong.replace("n + 1 AS n", "n - 1 AS n")
     assert stack.livelift("sql", wrong).returncode == 0
     try:
         found = stack.livelift("verify")
         assert found.returncode == 1
-        assert f"{TENANT}/button/1 control (exposures) (everyone)" in found.stdout
-        assert "1 slots differ" in found.stderr
+        assert f"{TENANT}/button/1 control (exposures) (everyone) {cohort}" in found.stdout
+        assert f"1 {kind}s differ" in found.stderr
     finally:
         assert stack.livelift("sql", right).returncode == 0
     assert stack.livelift("verify").returncode == 0

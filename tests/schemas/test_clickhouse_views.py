@@ -191,7 +191,11 @@ def test_other_kinds_of_counters_are_no_slots(client: Client) -> None:
 
 def test_totals_are_what_was_told_as_such_and_go_when_they_are_empty(client: Client) -> None:
     told = {**SLOT, "kind": "total"}
-    insert(client, "slot_rows", [{**told, "n": 1}, {**told, "n": 2, "version": 2}, {**SLOT, "n": 9}])
+    insert(
+        client,
+        "slot_rows",
+        [{**told, "n": 1}, {**told, "n": 2, "version": 2}, {**SLOT, "n": 9, "kind": "slot"}],
+    )
     assert client.query("SELECT n FROM totals").result_rows == [(2,)]
     insert(client, "slot_rows", [{**told, "n": 0, "version": 3}])
     assert client.query("SELECT n FROM totals").result_rows == []
