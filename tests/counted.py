@@ -14,7 +14,7 @@ from jobs.scorecard.book import Book
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.rows import Moment, Row, answers
-from jobs.scorecard.slots import Change, Cohort, Slots
+from jobs.scorecard.slots import SLOT, TOTAL, Change, Cohort, Slots
 from jobs.scorecard.tables import Record, gathered, inserts
 from jobs.wiring.clickhouse import writer_to
 from tests.jobs.scorecard.builders import Told, a_count, a_metric, published
@@ -122,7 +122,7 @@ def changes(until_ms: int = LAST_MS) -> Iterator[Change]:
                 sums[*key, "latency_ms"] += _without_users(latency)
     for (variant_id, segment, cohort_ms, unit_class, metric_id), moments in sums.items():
         carried = b64encode(encode(moments.sums)).decode()
-        place = ("slot", 0, 1, variant_id, metric_id, segment, cohort_ms, unit_class, "local")
+        place = (SLOT, 0, 1, variant_id, metric_id, segment, cohort_ms, unit_class, "local")
         yield Change(*place, moments.n, carried, until_ms, updates=3, version=until_ms)
 
 
@@ -144,7 +144,7 @@ def answered(until_ms: int = LAST_MS) -> dict[str, list[Row]]:
     definition = Definition.from_json(DEFINITION)
     book, cohorts = Book(definitions={1: definition}), defaultdict[Cohort, Slots](dict)
     for change in Told().changes(*changes(until_ms)):
-        if change.kind == "total":
+        if change.kind == TOTAL:
             book.count_total(change)
         else:
             book.count(change, cohorts[change.cohort])

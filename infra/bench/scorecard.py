@@ -22,6 +22,7 @@ from infra.clickhouse import connect, one_line_errors
 from infra.definitions import Limits, draft_of, publish
 from infra.strict_yaml import Document
 from infra.topics import register_schemas
+from jobs.scorecard.slots import SLOT, TOTAL
 from jobs.wiring.kafka import SLOTS_TOPIC
 from schemas.events import encode
 from udfs.attribution import sums
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 TENANTS = 20
 VARIANTS = ("control", "small", "large")
 UNIT_CLASSES = ("clean", "crossed")
-SLOT, TOTAL = KINDS = ("slot", "total")
+KINDS = (SLOT, TOTAL)
 STEPS = 8
 """Sums grow for so many seconds and then begin again: what matters is that they change."""
 HOUR_MS = 3_600_000

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import add, sub
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import orjson
 
@@ -136,12 +136,29 @@ KEY_LENGTH = Change._fields.index("n")
 
 def parse_changes(text: str) -> Collection[Change]:
     """Reads the ``changes`` of one record of ``changes.sql``: of each slot and total the newest row."""
-    newest: dict[tuple[int | str, ...], Change] = {}
-    for change in map(Change._make, orjson.loads(text)):
-        known = newest.get(change.key)
-        if known is None or known.version < change.version:
-            newest[change.key] = change
-    return newest.values()
+    return newest(map(Change._make, orjson.loads(text)))
+
+
+class Versioned(Protocol):
+    """An absolute row."""
+
+    @property
+    def key(self) -> tuple[Any, ...]: ...
+    @property
+    def version(self) -> int: ...
+
+
+V = TypeVar("V", bound=Versioned)
+
+
+def newest(rows: Iterable[V]) -> Collection[V]:
+    """Of each key the row with the greatest version; of equal ones the last."""
+    found: dict[tuple[Any, ...], V] = {}
+    for row in rows:
+        known = found.get(row.key)
+        if known is None or known.version <= row.version:
+            found[row.key] = row
+    return found.values()
 
 
 class State(Protocol):

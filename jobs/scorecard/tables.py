@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
 from jobs.scorecard import history
+from jobs.scorecard.slots import newest
 from udfs.attribution import sums as wire
 from udfs.attribution.reference import LEDGER_NAMES
 from udfs.stats.moments import SUM_NAMES
@@ -58,7 +59,7 @@ def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns]]:
     """
     parts = orjson.loads(batch)
     if name == "slot_rows":
-        yield name, _slot_columns(_newest(map(Record._make, parts)))
+        yield name, _slot_columns(newest(map(Record._make, parts)))
     elif name == "counts":
         yield from _counts(list(map(Record._make, parts)))
     else:
@@ -71,16 +72,7 @@ def parse_sums(text: str) -> tuple[int, ...]:
     return wire.decode(base64.b64decode(text))
 
 
-def _newest(records: Iterable[Record]) -> Sequence[Record]:
-    found: dict[tuple[Any, ...], Record] = {}
-    for record in records:
-        known = found.get(record.key)
-        if known is None or known.version <= record.version:
-            found[record.key] = record
-    return list(found.values())
-
-
-def _slot_columns(records: Sequence[Record]) -> Columns:
+def _slot_columns(records: Collection[Record]) -> Columns:
     columns = dict(zip(Record._fields, zip(*records, strict=True), strict=True))
     columns["cohort"] = tuple(cohort_ms // 1000 for cohort_ms in columns["cohort"])
     sums = zip(*map(parse_sums, columns.pop("sums")), strict=True)
@@ -99,9 +91,9 @@ def _counts(records: Sequence[Record]) -> Iterator[tuple[str, Columns]]:
         partition, offset = record.source_partition, record.source_offset
         begins[partition] = min(begins.get(partition, offset), offset)
         ends[partition] = max(ends.get(partition, offset), offset)
-    newest = _newest(records)
-    ledger = [record for record in newest if record.kind == "ledger"]
-    activity = [record for record in newest if record.kind == "activity"]
+    kept = newest(records)
+    ledger = [record for record in kept if record.kind == "ledger"]
+    activity = [record for record in kept if record.kind == "activity"]
     if ledger:
         unfinished = {record.source_partition: begins[record.source_partition] - 1 for record in activity}
         yield "ledger_rows", _ledger_columns(ledger) | _progress(ledger, ends | unfinished)

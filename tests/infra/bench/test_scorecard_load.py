@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from infra.bench.scorecard import EMISSION_BITS, KINDS, SLOT, VARIANTS, Load, Slots, definitions
+from infra.bench.scorecard import EMISSION_BITS, KINDS, VARIANTS, Load, Slots, definitions
 from infra.definitions import Limits, draft_of
 from infra.strict_yaml import Document
 from jobs.scorecard import operators
+from jobs.scorecard.slots import SLOT
 from jobs.wiring.kafka import SLOT_KEY
 from schemas.events import decode, own_schema
 from tests.builders import RULES

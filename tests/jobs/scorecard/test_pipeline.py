@@ -107,9 +107,8 @@ def test_a_changed_slot_is_told_to_python_by_position(declared: Declared) -> Non
 
 
 def _values(record: Record, columns: Sequence[tuple[str, str]]) -> str:
-    """One row for SQL's VALUES; what ``Record`` leaves out is empty."""
-    given = {"segment": "", "unit_class": "", **record._asdict()}
-    given["sums"] = base64.b64decode(record.sums).hex()
+    """One row for SQL's VALUES."""
+    given = {**record._asdict(), "sums": base64.b64decode(record.sums).hex()}
     texts = {name: "'" + str(given[name]).replace("'", "''") + "'" for name, _ in columns}
     return "(" + ", ".join(_typed(texts[name], kind) for name, kind in columns) + ")"
 

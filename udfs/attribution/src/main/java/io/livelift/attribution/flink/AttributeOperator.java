@@ -220,7 +220,8 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
             coverageToldMs = now;
             sums.coverage(getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(), timers.currentWatermark());
         }
-        long waitMs = hasReceived ? Math.min(MOST_WAIT_MS, (now - record.appendTimeMs) / 4) : 0;
+        // Nobody waits for what is late already: during a backlog more of a key goes into a row.
+        long waitMs = Math.min(MOST_WAIT_MS, (now - record.appendTimeMs) / 4);
         if (!hasReceived || now - slotsFlushedMs >= Math.max(slotsMs, waitMs)) {
             flushSlots();
         } else if (now - flushedMs >= waitMs) {
