@@ -16,10 +16,10 @@ from infra.cohorts import DAY_HOURS, Cohorts, SliceError
 from infra.definitions import Content, to_json
 from infra.questions import check_segment, defined
 from infra.results import Question, Row, plain, result_columns
-from jobs.scorecard.book import Book, Spread, Totals
+from jobs.scorecard.book import Book, Spread
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.rows import ALL, SLICE, Moment, answers
-from jobs.scorecard.slots import Group
+from jobs.scorecard.slots import Amount, Group, Slot
 from udfs.attribution.reference import SUM_NAMES
 
 LOOKED_AT = ("seq_p_min", "crossed_at", "p_adjusted")
@@ -112,7 +112,7 @@ def _book(settings: Settings, question: Question, cohorts: Cohorts) -> Book:
     for row in rows:
         group, n, values = Group(*row[:width]), row[width], row[width + 1 : width + 1 + sums]
         updates, as_of_ms, *ends_ms = row[width + 1 + sums : -1]
-        book.totals[group] = Totals(n, tuple(values), updates, as_of_ms)
+        book.totals[group] = Slot.of(Amount(n, tuple(values), updates), as_of_ms)
         book.spreads[group] = Spread(updates, as_of_ms, *ends_ms)
     return book
 

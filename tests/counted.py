@@ -15,12 +15,12 @@ from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.rows import Moment, Row, answers
 from jobs.scorecard.slots import SLOT, TOTAL, Change, Cohort, Slots
-from jobs.scorecard.tables import Record, gathered, inserts
+from jobs.scorecard.tables import SLOT_COLUMNS, gathered, inserts
 from jobs.wiring.clickhouse import writer_to
 from tests.jobs.scorecard.builders import Told, a_count, a_metric, published
 from udfs.attribution.reference import LEDGER_NAMES
 from udfs.attribution.sums import encode
-from udfs.stats import Moments
+from udfs.stats import SUM_NAMES, Moments
 
 TENANT, EXPERIMENT = "acme", "checkout-button"
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -160,16 +160,20 @@ def write(settings: Settings) -> None:
     writer.close()
 
 
-def _record(tenant_id: str, experiment_id: str, change: Change) -> Record:
-    kind, epoch, *rest = change
-    return Record(kind, epoch, tenant_id, experiment_id, *rest, source_partition=0, source_offset=0)
+def _line(tenant_id: str, experiment_id: str, change: Change) -> list[Any]:
+    """A row of ``slot_rows``, as ``slot_rows.sql`` writes it."""
+    sums = dict(zip((f"sum_{name}" for name in SUM_NAMES), change.slot.amount.sums, strict=True))
+    times = {"as_of": change.as_of_ms / 1000, "cohort": change.cohort_ms // 1000}
+    place = {"tenant_id": tenant_id, "experiment_id": experiment_id}
+    row = {**change._asdict(), **sums, **times, **place, "source_partition": 0, "source_offset": 0}
+    return [row[name] for name in SLOT_COLUMNS]
 
 
 def _batches() -> Iterator[tuple[str, str]]:
     slots = Told().changes(*changes())
-    records = [_record(TENANT, EXPERIMENT, each) for each in slots]
-    records += [_record("", "", each) for each in progress()]
-    yield "slot_rows", json.dumps(records)
+    lines = [_line(TENANT, EXPERIMENT, each) for each in slots]
+    lines += [_line("", "", each) for each in progress()]
+    yield "slot_rows", json.dumps(lines)
     for until_ms in (EVENING_MS, LAST_MS):
         for table, rows in answered(until_ms).items():
             yield table, f"[{gathered(rows)}]"

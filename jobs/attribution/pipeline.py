@@ -18,6 +18,7 @@ from config.settings import DAY_MS, Settings
 from jobs.attribution.lane import Lane
 from jobs.attribution.takeover import layout_sha256, must_match, plan_sha256
 from jobs.wiring import kafka, rejected
+from jobs.wiring.flink import declare_functions
 
 FOLDER = Path(__file__).parent
 
@@ -25,7 +26,6 @@ FUNCTIONS = {
     "exact_sum": "ExactSum",
     "emission_version": "EmissionVersion",
 }
-JAVA_PACKAGE = "io.livelift.attribution.flink"
 
 
 class PlanError(Exception):
@@ -75,8 +75,7 @@ def counts_ttl_ms(settings: Settings) -> int:
 
 def attribution(tables: TableEnvironment, settings: Settings, lane: Lane) -> StatementSet:
     """The whole job, declared in an environment that has ``options``."""
-    for name, java_class in FUNCTIONS.items():
-        tables.execute_sql(f"CREATE TEMPORARY FUNCTION {name} AS '{JAVA_PACKAGE}.{java_class}'")
+    declare_functions(tables, FUNCTIONS)
     for ends in (
         kafka.deltas(settings, group=lane.name, topics=lane.topic_pattern),
         kafka.slots_written(settings),

@@ -20,18 +20,6 @@ from jobs.scorecard.pace import Pace, Turns
 from jobs.scorecard.slots import NOTHING, Change, Cohort, Group, Slots
 
 
-class Totals(NamedTuple):
-    """The sums of a group over all cohorts: ``n`` users, the fourteen ``sums`` in micro-units."""
-
-    n: int
-    sums: tuple[int, ...]
-    updates: int
-    """Changes counted so far; grows with each."""
-    as_of_ms: int
-    """Greatest append time counted."""
-    version: int = 0
-
-
 class Spread(NamedTuple):
     """What the slots of a group tell, later than its totals: how far they are, and when its users came."""
 
@@ -52,7 +40,10 @@ class Spread(NamedTuple):
 class Book:
     """Everything known of one experiment in one rebuild epoch: what one job of attribution has counted."""
 
-    totals: dict[Group, Totals] = field(default_factory=dict)
+    totals: Slots = field(default_factory=dict)
+    """Of every group over all cohorts."""
+    told: dict[Cohort, Slots] = field(default_factory=dict)
+    """The same by version and segment, as state keeps them."""
     spreads: dict[Group, Spread] = field(default_factory=dict)
     definitions: dict[int, Definition] = field(default_factory=dict)
     epoch: int = 0
@@ -70,7 +61,7 @@ class Book:
     @property
     def as_of_ms(self) -> int:
         """Greatest append time counted in any group."""
-        return max((totals.as_of_ms for totals in self.totals.values()), default=0)
+        return max((total.as_of_ms for total in self.totals.values()), default=0)
 
     @property
     def slots_as_of_ms(self) -> int:
@@ -80,7 +71,7 @@ class Book:
     @property
     def updates(self) -> int:
         """Changes counted in all groups."""
-        return sum(totals.updates for totals in self.totals.values())
+        return sum(total.updates for total in self.totals.values())
 
     @property
     def slot_updates(self) -> int:
@@ -89,11 +80,11 @@ class Book:
 
     def count_total(self, change: Change) -> bool:
         """Let a total replace the one before; returns False where that was emitted later."""
-        known = self.totals.get(change.group)
+        group = change.group
+        known = self.totals.get(group)
         if known is not None and known.version >= change.version:
             return False
-        amount = change.slot.amount
-        self.totals[change.group] = Totals(*amount, change.as_of_ms, change.version)
+        self.totals[group] = self.told.setdefault(change.cohort, {})[group] = change.slot
         return True
 
     def count(self, change: Change, slots: Slots) -> bool:
@@ -180,17 +171,18 @@ class Shelf:
     @classmethod
     def from_state(
         cls,
-        totals: Iterable[tuple[str, str]],
+        totals: Iterable[tuple[Cohort, Slots]],
         definitions: Iterable[str],
         spreads: Iterable[tuple[str, str]] = (),
         cohorts: Iterable[Cohort] = (),
         looks: Iterable[tuple[str, str]] = (),
     ) -> Self:
-        """Undoes ``encode_place``, ``encode``s of sums and ``Looks``; reads the definitions topic."""
+        """Undoes ``encode_place``, ``encode_spread`` and ``Looks.encode``; reads the definitions topic."""
         shelf = cls(looks={int(epoch): Looks.decode(text) for epoch, text in looks})
-        for place, text in totals:
-            epoch, group = decode_place(place)
-            shelf.book(epoch).totals[group] = decode_totals(text)
+        for cohort, slots in totals:
+            book = shelf.book(cohort.epoch)
+            book.told[cohort] = slots
+            book.totals |= slots
         for place, text in spreads:
             epoch, group = decode_place(place)
             shelf.book(epoch).spreads[group] = decode_spread(text)
@@ -212,29 +204,17 @@ def decode_place(text: str) -> tuple[int, Group]:
     return epoch, Group(*group)
 
 
-def encode_totals(totals: Totals) -> str:
-    """The value of a group in state."""
-    return json.dumps([LAYOUT, *totals], separators=(",", ":"))
-
-
-def decode_totals(text: str) -> Totals:
-    """Undoes ``encode_totals``, of this layout or an earlier released one.
-
-    Raises:
-        ValueError: The layout is unknown: the state was written by another release.
-    """
-    layout, n, sums, *rest = json.loads(text)
-    check_layout("sums", layout)
-    return Totals(n, tuple(sums), *rest)
-
-
 def encode_spread(spread: Spread) -> str:
     """What is remembered of a group's slots together, in state."""
     return json.dumps([LAYOUT, *spread], separators=(",", ":"))
 
 
 def decode_spread(text: str) -> Spread:
-    """Undoes ``encode_spread``; fails as ``decode_totals`` does."""
+    """Undoes ``encode_spread``, of this layout or an earlier released one.
+
+    Raises:
+        ValueError: The layout is unknown: the state was written by another release.
+    """
     layout, *rest = json.loads(text)
-    check_layout("sums", layout)
+    check_layout("spreads", layout)
     return Spread(*rest)

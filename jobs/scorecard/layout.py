@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-LAYOUT = 4
-"""1 knew no epochs, 2 no cohorts, 3 no totals; none was released."""
+LAYOUT = 5
+"""1 knew no epochs, 2 no cohorts, 3 no totals, 4 kept each of them apart; none was released."""
 
 
 def check_layout(what: str, layout: int) -> None:

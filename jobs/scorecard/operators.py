@@ -14,13 +14,25 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from config.settings import ClickHouse
 from jobs.scorecard import rows, tables, verdicts
-from jobs.scorecard.book import Book, Shelf, Spread, encode_place, encode_spread, encode_totals
+from jobs.scorecard.book import Book, Shelf, Spread, encode_place, encode_spread
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.looks import Looks
 from jobs.scorecard.pace import Times, Turns
 from jobs.scorecard.rows import EMISSION_BITS
-from jobs.scorecard.slots import TOTAL, Change, Cohort, Group, Slots, SlotStore, parse_changes
+from jobs.scorecard.slots import (
+    TOTAL,
+    Change,
+    Cohort,
+    Group,
+    Slots,
+    SlotStore,
+    decode_cohort,
+    decode_slots,
+    encode_cohort,
+    encode_slots,
+    parse_changes,
+)
 from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
 
 REMEMBERED_EXPERIMENTS = 1024
@@ -76,7 +88,7 @@ class Scorecard(KeyedCoProcessFunction):
         def texts(name: str) -> MapState:
             return runtime_context.get_map_state(MapStateDescriptor(name, Types.STRING(), Types.STRING()))
 
-        self._totals = texts("totals-by-group")
+        self._totals = texts("totals-by-segment")
         self._spreads = texts("spreads-by-group")
         self._slots = SlotStore(texts("slots-by-cohort"))
         self._definitions = texts("definitions-by-version")
@@ -188,14 +200,10 @@ class Scorecard(KeyedCoProcessFunction):
 
     def _count_totals(self, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
         """Count changed totals, in memory and in state; returns the epochs of which something is new."""
-        epochs = set()
-        for change in changes:
-            book = shelf.book(change.epoch)
-            if book.count_total(change):
-                epochs.add(change.epoch)
-                total = encode_totals(book.totals[change.group])
-                self._totals.put(encode_place(change.epoch, change.group), total)
-        return epochs
+        changed = {change.cohort for change in changes if shelf.book(change.epoch).count_total(change)}
+        for cohort in changed:
+            self._totals.put(encode_cohort(cohort), encode_slots(shelf.book(cohort.epoch).told[cohort]))
+        return {cohort.epoch for cohort in changed}
 
     def _count_slots(self, experiment: str, shelf: Shelf, changes: Iterable[Change]) -> dict[int, bool]:
         """Count changed slots, in memory and in state.
@@ -328,7 +336,7 @@ class Scorecard(KeyedCoProcessFunction):
     def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
         shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
-            self._totals.items(),
+            _slots_in(self._totals),
             self._definitions.values(),
             self._spreads.items(),
             self._slots.cohorts(),
@@ -338,6 +346,12 @@ class Scorecard(KeyedCoProcessFunction):
         if len(self._shelves) > REMEMBERED_EXPERIMENTS:
             self._shelves.popitem(last=False)
         return shelf
+
+
+def _slots_in(state: MapState) -> Iterator[tuple[Cohort, Slots]]:
+    for place, text in state.items():
+        cohort = decode_cohort(place)
+        yield cohort, decode_slots(cohort, text)
 
 
 def _emitted(answered: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Row]:
@@ -369,9 +383,9 @@ class WriteRows(MapFunction):
         self._writer.close()
 
     def map(self, value: Row) -> int:
-        """Returns the number of rows written."""
-        written = 0
-        for table, columns in tables.inserts(value[0], value[1]):
-            self._writer.write(table, columns)
-            written += len(next(iter(columns.values())))
-        return written
+        """Returns the number of inserts."""
+        number = 0
+        for table, inserted in tables.inserts(value[0], value[1]):
+            self._writer.write(table, inserted)
+            number += 1
+        return number

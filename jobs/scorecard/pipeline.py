@@ -21,7 +21,7 @@ from jobs.scorecard.operators import Scorecard, WriteRows
 from jobs.scorecard.pace import Times
 from jobs.wiring import kafka
 from jobs.wiring.clickhouse import Writer, writer_to
-from jobs.wiring.flink import python_workers
+from jobs.wiring.flink import declare_functions, python_workers
 
 Connect = Callable[[ClickHouse], Writer]
 
@@ -33,6 +33,9 @@ BUNDLE_MS = 20
 
 ROWS_WINDOW_MS = 2000
 """Of a slot, a minute of the ledger or of the activity one row is written in so long, the newest."""
+
+FUNCTIONS = {"sum_numbers": "SumNumbers"}
+"""In Java, so that rows of slots are left to nobody's Python."""
 
 ROWS = Types.ROW_NAMED(["table_name", "answered"], [Types.STRING(), Types.STRING()])
 
@@ -50,6 +53,7 @@ def options() -> dict[str, str]:
 
 def scorecard(tables: StreamTableEnvironment, settings: Settings, connect: Connect = writer_to) -> None:
     """Declare the whole job in an environment that has ``options``."""
+    declare_functions(tables, FUNCTIONS)
     tables.execute_sql(kafka.slots_read(settings))
     tables.execute_sql(kafka.definitions_read(settings))
     tables.execute_sql(kafka.counts_read(settings))

@@ -1,4 +1,4 @@
-"""The newest row of every slot of an experiment, by cohort: what every view is a sum of.
+"""The newest row of every slot and total of an experiment: what every view is a sum of.
 
 A cohort of one version and segment is one value of Flink's state, JSON that begins with its layout. The sums
 of a slot stay the text in which they came until somebody needs the numbers.
@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import add, sub
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import orjson
 
@@ -36,7 +36,10 @@ class Group(NamedTuple):
 
 
 class Cohort(NamedTuple):
-    """Users by the time of their first exposure, of one rebuild epoch, version and segment."""
+    """Users by the time of their first exposure, of one rebuild epoch, version and segment.
+
+    Totals are those of everyone, with a start of 0.
+    """
 
     epoch: int
     config_version: int
@@ -65,15 +68,23 @@ class Amount(NamedTuple):
 NOTHING = Amount(0, (0,) * wire.SUMS, 0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Slot:
-    """A row of the slots topic without its key."""
+    """A row of the slots topic without its key: a slot or a total. It does not change."""
 
     version: int
     n: int
     text: str
     """Its sums, base64 of the bytes in ``udfs.attribution.sums``."""
     updates: int
+    as_of_ms: int
+    """Greatest append time counted."""
+
+    @classmethod
+    def of(cls, amount: Amount, as_of_ms: int, version: int = 0) -> Self:
+        """The row that says this."""
+        text = base64.b64encode(wire.encode(amount.sums)).decode()
+        return cls(version, amount.n, text, amount.updates, as_of_ms)
 
     @cached_property
     def amount(self) -> Amount:
@@ -82,7 +93,7 @@ class Slot:
 
 
 Slots = dict[Group, Slot]
-"""Those of one cohort."""
+"""Those of one cohort, or the totals over all cohorts of one version and segment."""
 
 
 SLOT = "slot"
@@ -128,7 +139,7 @@ class Change(NamedTuple):
     @property
     def slot(self) -> Slot:
         """What is kept."""
-        return Slot(self.version, self.n, self.sums, self.updates)
+        return Slot(self.version, self.n, self.sums, self.updates, self.as_of_ms)
 
 
 KEY_LENGTH = Change._fields.index("n")
@@ -155,9 +166,10 @@ def newest(rows: Iterable[V]) -> Collection[V]:
     """Of each key the row with the greatest version; of equal ones the last."""
     found: dict[tuple[Any, ...], V] = {}
     for row in rows:
-        known = found.get(row.key)
+        key = row.key
+        known = found.get(key)
         if known is None or known.version <= row.version:
-            found[row.key] = row
+            found[key] = row
     return found.values()
 
 
@@ -215,7 +227,7 @@ def encode_slots(slots: Slots) -> str:
     rows = [
         (
             *(group.variant_id, group.metric_id, group.unit_class, group.region),
-            *(slot.version, slot.n, slot.text, slot.updates),
+            *(slot.version, slot.n, slot.text, slot.updates, slot.as_of_ms),
         )
         for group, slot in slots.items()
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from jobs.scorecard.book import Book, Totals
+from jobs.scorecard.book import Book
 from jobs.scorecard.definitions import Definition, Metric
 from jobs.scorecard.slots import Amount, Group
 from udfs.stats import SUM_NAMES, Moments
@@ -27,7 +27,7 @@ class Sums:
         amounts: What is added, if not all users: of groups that are not in it there is nobody.
     """
 
-    def __init__(self, book: Book, amounts: Mapping[Group, Totals | Amount] | None = None) -> None:
+    def __init__(self, book: Book, amounts: Mapping[Group, Amount] | None = None) -> None:
         seen = {group.config_version for group in book.totals}
         ordered = sorted(book.definitions.items())
         self.definitions: tuple[Definition, ...] = tuple(each for version, each in ordered if version in seen)
@@ -40,7 +40,9 @@ class Sums:
         self._last_cohorts: dict[int, int] = {}
         self._users: dict[tuple[Arm, str, str], int] = {}
         self._sums: dict[tuple[Arm, str, str, str], tuple[int, ...]] = {}
-        for group, amount in (book.totals if amounts is None else amounts).items():
+        if amounts is None:
+            amounts = {group: total.amount for group, total in book.totals.items()}
+        for group, amount in amounts.items():
             arm = Arm(group.config_version, group.variant_id)
             if group.metric_id:
                 place = (arm, group.segment, group.unit_class, group.metric_id)

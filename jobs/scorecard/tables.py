@@ -1,24 +1,31 @@
-"""How lines of JSON become columns of the ClickHouse tables."""
+"""How lines of JSON become rows of the ClickHouse tables."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
 from jobs.scorecard import history
 from jobs.scorecard.slots import newest
+from jobs.wiring.clickhouse import Columns, Lines
 from udfs.attribution import sums as wire
 from udfs.attribution.reference import LEDGER_NAMES
 from udfs.stats.moments import SUM_NAMES
 
-Columns = Mapping[str, Sequence[Any]]
+SLOT_COLUMNS = (
+    *(f"sum_{name}" for name in SUM_NAMES),
+    *("as_of", "cohort", "kind", "epoch", "tenant_id", "experiment_id", "config_version", "variant_id"),
+    *("metric_id", "segment", "unit_class", "region", "n", "updates", "version"),
+    *("source_partition", "source_offset"),
+)
+"""What the lines of ``slot_rows.sql`` hold, in this order."""
 
 
 class Record(NamedTuple):
-    """A record of the slots or the counts topic, as ``slot_rows.sql`` and ``count_rows.sql`` write it."""
+    """A record of the counts topic, as ``count_rows.sql`` writes it."""
 
     kind: str
     epoch: int
@@ -50,17 +57,19 @@ def gathered(rows: Sequence[Mapping[str, Any]]) -> str:
     return orjson.dumps({name: [row[name] for row in rows] for name in rows[0]}).decode()
 
 
-def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns]]:
-    """The tables a batch goes to, in the order in which they must be written, with its rows column by column.
+def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns | Lines]]:
+    """The tables a batch goes to, in the order in which they must be written, with its rows.
 
-    A batch is a JSON list of records (``slot_rows``; ``counts``, which are rows of two tables; of each key
-    the newest is written) or of ``gathered`` rows (all other tables; of those in history, more than one).
-    Times stay epoch milliseconds, which the driver takes for ``DateTime64(3)``.
+    A batch is a JSON list: of rows of ``slot_rows``, as ClickHouse itself reads them; of records of
+    ``counts``, which are rows of two tables, and of each key the newest is written; of ``gathered`` rows for
+    all other tables, where those of history become more than one. Times of the last two stay epoch
+    milliseconds, which the driver takes for ``DateTime64(3)``.
     """
-    parts = orjson.loads(batch)
     if name == "slot_rows":
-        yield name, _slot_columns(newest(map(Record._make, parts)))
-    elif name == "counts":
+        yield name, Lines(SLOT_COLUMNS, batch[1:-1])
+        return
+    parts = orjson.loads(batch)
+    if name == "counts":
         yield from _counts(list(map(Record._make, parts)))
     else:
         columns = {column: [value for part in parts for value in part[column]] for column in parts[0]}
@@ -70,13 +79,6 @@ def inserts(name: str, batch: str) -> Iterator[tuple[str, Columns]]:
 def parse_sums(text: str) -> tuple[int, ...]:
     """The fourteen sums from the base64 text in which SQL's JSON carries bytes."""
     return wire.decode(base64.b64decode(text))
-
-
-def _slot_columns(records: Collection[Record]) -> Columns:
-    columns = dict(zip(Record._fields, zip(*records, strict=True), strict=True))
-    columns["cohort"] = tuple(cohort_ms // 1000 for cohort_ms in columns["cohort"])
-    sums = zip(*map(parse_sums, columns.pop("sums")), strict=True)
-    return columns | {f"sum_{name}": column for name, column in zip(SUM_NAMES, sums, strict=True)}
 
 
 def _counts(records: Sequence[Record]) -> Iterator[tuple[str, Columns]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
@@ -14,10 +14,25 @@ from config.settings import ClickHouse
 
 T = TypeVar("T")
 
+Columns = Mapping[str, Sequence[Any]]
+"""Rows by column, all of one length."""
+
+
+class Lines(NamedTuple):
+    """Rows as ClickHouse reads them itself, so that Python need not: format ``JSONCompactEachRow``."""
+
+    names: Sequence[str]
+    """Of the values of each line."""
+    text: str
+    """A JSON array for each row, with commas or ends of lines between them."""
+
+
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
+
+SYNCHRONOUS = {"async_insert": 0}
 
 PASSING = frozenset(
     {
@@ -57,16 +72,24 @@ class Writer:
         self._client: Any = None
         self._types: dict[tuple[str, tuple[str, ...]], Sequence[Any]] = {}
 
-    def write(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        """Insert one batch, given by columns of one length; nothing is sent when they are empty.
+    def write(self, table: str, rows: Columns | Lines) -> None:
+        """Insert one batch; nothing is sent when it is empty.
 
         Raises:
             DatabaseError: The server refuses the rows themselves (unknown table, wrong type); waiting would
                 not help.
         """
-        if not next(iter(columns.values()), ()):
-            return
-        _patiently(lambda: self._insert(table, columns), f"take {table}", self.close, self._sleep)
+        if isinstance(rows, Lines):
+            lines = rows
+            insert, is_empty = lambda: self._insert_lines(table, lines), not lines.text
+        else:
+            columns = rows
+            insert, is_empty = (
+                lambda: self._insert_columns(table, columns),
+                not next(iter(columns.values()), ()),
+            )
+        if not is_empty:
+            _patiently(insert, f"take {table}", self.close, self._sleep)
 
     def close(self) -> None:
         """Give the connection back; the next batch opens another."""
@@ -74,21 +97,30 @@ class Writer:
         if client is not None:
             client.close()
 
-    def _insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        if self._client is None:
-            self._client = self._connect()
+    def _insert_lines(self, table: str, lines: Lines) -> None:
+        self._connected().raw_insert(
+            table, lines.names, lines.text.encode(), fmt="JSONCompactEachRow", settings=SYNCHRONOUS
+        )
+
+    def _insert_columns(self, table: str, columns: Columns) -> None:
         names = tuple(columns)
-        context = self._client.create_insert_context(
+        client = self._connected()
+        context = client.create_insert_context(
             table,
             names,
             column_types=self._types.get((table, names)),
             column_oriented=True,
-            settings={"async_insert": 0},
+            settings=SYNCHRONOUS,
             data=list(columns.values()),
         )
-        self._client.data_insert(context)
+        client.data_insert(context)
         # Learned from the server at the first insert, so that later ones need one request instead of two.
         self._types[table, names] = context.column_types
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
 
 
 class Memory:

@@ -8,8 +8,11 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from pyflink.common import Configuration
+from pyflink.table import TableEnvironment
 
 from config.settings import ROOT, Settings
+
+JAVA_PACKAGE = "io.livelift.attribution.flink"
 
 MAX_PARALLELISM = 128
 """Number of key groups: state cannot be spread wider, and the number cannot change while there is state."""
@@ -50,6 +53,12 @@ def job_options(
         **_state(settings, name),
         **(_recovery(restore) if restore else {}),
     }
+
+
+def declare_functions(tables: TableEnvironment, functions: Mapping[str, str]) -> None:
+    """Make Java functions known to SQL: classes of ``JAVA_PACKAGE``, by the names they have there."""
+    for name, java_class in functions.items():
+        tables.execute_sql(f"CREATE TEMPORARY FUNCTION {name} AS '{JAVA_PACKAGE}.{java_class}'")
 
 
 def python_workers(bundle_ms: int) -> dict[str, str]:

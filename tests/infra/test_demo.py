@@ -15,11 +15,12 @@ from infra.definitions import Limits
 from infra.demo import ENOUGH_EVENTS, HARMFUL, STOPPED_WITHIN_S, Decided
 from infra.scenario import DEMO, Effect, Scenario, read_scenario
 from infra.simulation import Simulation
-from jobs.scorecard.book import Book, Totals
+from jobs.scorecard import slots as told
+from jobs.scorecard.book import Book
 from jobs.scorecard.definitions import Definition as Published
 from jobs.scorecard.looks import SETTLED_MS, Looks
 from jobs.scorecard.rows import Moment, fill
-from jobs.scorecard.slots import Group
+from jobs.scorecard.slots import NOTHING, Amount, Group
 from jobs.scorecard.verdicts import judge
 from tests.builders import BEGINNING, DAY, RULES, Log
 from udfs.attribution.reference import EFFECT_MS, Definition, Slot, SlotKey, attribute
@@ -66,9 +67,8 @@ def stopped(simulation: Simulation) -> dict[str, float]:
         for key, slot in slots.items():
             totals = books[f"{key.tenant_id}/{key.experiment_id}"].totals
             group = Group(*(getattr(key, name) for name in Group._fields))
-            known = totals.get(group, Totals(0, (0,) * 14, 0, at_ms))
-            added = tuple(map(int.__add__, known.sums, slot.sums))
-            totals[group] = Totals(known.n + slot.n, added, 0, at_ms)
+            known = totals[group].amount if group in totals else NOTHING
+            totals[group] = told.Slot.of(known.plus(Amount(slot.n, slot.sums, 0)), at_ms)
         for experiment, book in books.items():
             moment = Moment(at_ms, at_ms * 1000, at_ms)
             card = fill(book, moment)

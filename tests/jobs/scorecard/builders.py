@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from jobs.scorecard.book import Book, Spread, Totals
+from jobs.scorecard.book import Book, Spread
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.rows import Moment
-from jobs.scorecard.slots import SLOT, TOTAL, Amount, Change, Group
+from jobs.scorecard.slots import SLOT, TOTAL, Amount, Change, Group, Slot
 from jobs.scorecard.tables import Record
 from udfs.attribution.sums import encode
 from udfs.stats import Moments
@@ -75,10 +75,10 @@ def add(
     since_ms = where.pop("since_ms", NOON_MS - ONE_HOUR_MS)
     moments = Moments.from_units(values, [1.0] * len(values), before)
     exposure = Group(variant_id=variant_id, metric_id="", **where)
-    book.totals[exposure] = Totals(len(values), (0,) * 14, len(values), NOON_MS)
+    book.totals[exposure] = Slot.of(Amount(len(values), (0,) * 14, len(values)), NOON_MS)
     book.spreads[exposure] = Spread(len(values), NOON_MS, since_ms, since_ms)
     sums = Group(variant_id=variant_id, metric_id=metric_id, **where)
-    book.totals[sums] = Totals(0, moments.sums, len(values), NOON_MS)
+    book.totals[sums] = Slot.of(Amount(0, moments.sums, len(values)), NOON_MS)
     book.spreads[sums] = Spread(len(values), NOON_MS)
 
 

@@ -14,15 +14,13 @@ from jobs.scorecard.book import (
     Book,
     Shelf,
     Spread,
-    Totals,
     decode_place,
     decode_spread,
-    decode_totals,
     encode_place,
     encode_spread,
-    encode_totals,
 )
 from jobs.scorecard.slots import (
+    Amount,
     Cohort,
     Group,
     Slot,
@@ -38,28 +36,25 @@ from udfs.attribution.sums import encode
 
 TEXTS = st.text(max_size=20)
 WIDE = st.integers(-(2**150), 2**150)
+MOMENTS_MS = st.integers(0, 2**45)
 GROUPS = st.builds(Group, st.integers(1, 9), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 COHORTS = st.builds(Cohort, st.integers(0, 2047), st.integers(1, 9), TEXTS, st.integers(0, 2**45))
-SLOTS = st.builds(Slot, st.integers(0, 2**63), st.integers(0, 2**60), TEXTS, st.integers(0, 2**60))
-MAYBE = st.none() | st.integers(0, 2**45)
-TOTALS = st.builds(
-    Totals,
-    st.integers(0, 2**60),
-    st.tuples(*[WIDE] * 14),
-    st.integers(0, 2**60),
-    st.integers(0, 2**45),
-    st.integers(0, 2**63),
-)
-SPREADS = st.builds(Spread, st.integers(0, 2**60), st.integers(0, 2**45), MAYBE, MAYBE)
+COUNTS = st.integers(0, 2**60)
+SLOTS = st.builds(Slot, st.integers(0, 2**63), COUNTS, TEXTS, COUNTS, MOMENTS_MS)
+AMOUNTS = st.builds(Amount, COUNTS, st.tuples(*[WIDE] * 14), COUNTS)
+MAYBE = st.none() | MOMENTS_MS
+SPREADS = st.builds(Spread, COUNTS, MOMENTS_MS, MAYBE, MAYBE)
 
 
-@given(st.integers(0, 2047), GROUPS, TOTALS, SPREADS)
-def test_sums_are_read_back_as_they_were_written(
-    epoch: int, group: Group, totals: Totals, spread: Spread
-) -> None:
+@given(st.integers(0, 2047), GROUPS, SPREADS)
+def test_spreads_are_read_back_as_they_were_written(epoch: int, group: Group, spread: Spread) -> None:
     assert decode_place(encode_place(epoch, group)) == (epoch, group)
-    assert decode_totals(encode_totals(totals)) == totals
     assert decode_spread(encode_spread(spread)) == spread
+
+
+@given(AMOUNTS)
+def test_a_row_says_the_amount_it_was_made_of(amount: Amount) -> None:
+    assert Slot.of(amount, NOON_MS).amount == amount
 
 
 @given(COHORTS, st.dictionaries(GROUPS, SLOTS, max_size=3))
@@ -73,8 +68,8 @@ def test_slots_are_read_back_as_they_were_written(cohort: Cohort, slots: Slots) 
 
 
 def test_state_of_an_unknown_layout_is_refused_by_its_number() -> None:
-    with pytest.raises(ValueError, match="layout 9 of the sums"):
-        decode_totals("[9, 1, [], 1, 1, 1]")
+    with pytest.raises(ValueError, match="layout 9 of the spreads"):
+        decode_spread("[9, 1, 1, null, null]")
     with pytest.raises(ValueError, match="layout 2 of the slots"):
         decode_slots(Cohort(0, 1, "", 0), "[2, []]")
 
@@ -86,9 +81,8 @@ def test_changes_are_read_as_sql_writes_them() -> None:
     [change] = parse_changes(json.dumps([[*place, 3, text, NOON_MS + 1, 9, 77]]))
     assert change.cohort == Cohort(4, 2, "country=DE", NOON_MS)
     assert change.group == Group(2, "treatment", "revenue", "country=DE", "crossed", "local")
-    assert change.slot == Slot(77, 3, text, 9)
+    assert change.slot == Slot(77, 3, text, 9, NOON_MS + 1)
     assert change.slot.amount == (3, sums, 9)
-    assert change.as_of_ms == NOON_MS + 1
 
 
 def test_of_a_slot_that_changed_often_meanwhile_the_newest_row_is_read() -> None:
@@ -101,11 +95,9 @@ def test_of_a_slot_that_changed_often_meanwhile_the_newest_row_is_read() -> None
 
 def test_the_books_of_an_experiment_are_its_state() -> None:
     group = Group(1, "control", "", "", "clean", "local")
-    before, rebuilt = Totals(5, (0,) * 14, 6, 7), Totals(4, (0,) * 14, 4, 7)
+    before, rebuilt = Slot(1, 5, "", 6, 7), Slot(1, 4, "", 4, 7)
     text = published(config_version=3, metrics=[a_metric(cap=5)])
-    state = [
-        (encode_place(epoch, group), encode_totals(totals)) for epoch, totals in ((0, before), (2, rebuilt))
-    ]
+    state = [(Cohort(epoch, 1, "", 0), {group: total}) for epoch, total in ((0, before), (2, rebuilt))]
     cohorts = {epoch: Cohort(epoch, 1, "", NOON_MS + epoch) for epoch in (0, 2)}
     spread = Spread(6, 7, NOON_MS, NOON_MS)
     spreads = [(encode_place(2, group), encode_spread(spread))]
@@ -117,6 +109,7 @@ def test_the_books_of_an_experiment_are_its_state() -> None:
     }
     for epoch, book in shelf.books.items():
         assert book.epoch == epoch
+        assert book.told == {Cohort(epoch, 1, "", 0): book.totals}
         assert book.cohorts == {cohorts[epoch]}
         assert book.definitions[3].metrics[0].cap == 5
         assert book.definitions[3].treatments == ("treatment",)

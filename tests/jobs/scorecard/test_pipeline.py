@@ -15,9 +15,11 @@ from config.settings import load
 from jobs.scorecard import pipeline
 from jobs.scorecard.__main__ import environment
 from jobs.scorecard.slots import Change, parse_changes
-from jobs.scorecard.tables import Record
+from jobs.scorecard.tables import SLOT_COLUMNS, Record
+from jobs.wiring.flink import declare_functions
 from jobs.wiring.kafka import SLOT_KEY, SLOT_VALUE
-from tests.jobs.scorecard.builders import a_count
+from tests.jobs.scorecard.builders import NOON_MS, a_count
+from udfs.stats import SUM_NAMES
 
 pytestmark = pytest.mark.jvm
 
@@ -83,6 +85,27 @@ def test_a_record_of_the_counts_topic_is_the_line_that_python_reads() -> None:
     lines = tables.sql_query(f"SELECT line FROM ({pipeline._sql('count_rows')})").execute()
     with lines.collect() as found:
         assert {Record(*json.loads(row[0])) for row in found} == {activity, *ledger}
+
+
+def test_a_record_of_the_slots_topic_is_the_row_that_clickhouse_reads() -> None:
+    sums = (-(10**40), *range(13))
+    slot = a_count("slot", sums, metric_id="reven\"ue'ü", epoch=3, as_of=NOON_MS + 5)
+    settings = load(environ={})
+    tables = TableEnvironment.create(EnvironmentSettings.in_batch_mode())
+    tables.get_config().set("pipeline.jars", settings.attribution_jar.as_uri())
+    declare_functions(tables, pipeline.FUNCTIONS)
+    columns = (*SLOT_KEY, *SLOT_VALUE, ("source_partition", "INT"), ("source_offset", "BIGINT"))
+    names = ", ".join(name for name, _ in columns)
+    given = f"SELECT *, PROCTIME() AS arrived_at FROM (VALUES {_values(slot, columns)}) AS given ({names})"
+    tables.create_temporary_view("slot_records", tables.sql_query(given))
+    lines = tables.sql_query(f"SELECT lane, table_name, line FROM ({pipeline._sql('slot_rows')})").execute()
+    with lines.collect() as found:
+        [(lane, table, line)] = [tuple(row) for row in found]
+    assert (lane, table) == (slot.source_partition, "slot_rows")
+    row = dict(zip(SLOT_COLUMNS, json.loads(line, parse_float=str), strict=True))
+    expected = {**slot._asdict(), "as_of": f"{NOON_MS // 1000}.005", "cohort": slot.cohort // 1000}
+    del expected["sums"]
+    assert row == expected | {f"sum_{name}": number for name, number in zip(SUM_NAMES, sums, strict=True)}
 
 
 def test_a_changed_slot_is_told_to_python_by_position(declared: Declared) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from scipy import stats as reference
 
-from jobs.scorecard.book import Book, Totals
+from jobs.scorecard.book import Book
 from jobs.scorecard.cuts import ROLLING, Cuts, matured
 from jobs.scorecard.definitions import DAY_MS
 from jobs.scorecard.rows import STATISTICS, VIEWS, answers
-from jobs.scorecard.slots import Amount
+from jobs.scorecard.slots import Slot
 from tests.jobs.scorecard.builders import NOON_MS, NOW, ONE_HOUR_MS, a_book, a_definition, a_metric, add, only
 from udfs.stats import (
     Moments,
@@ -86,7 +86,7 @@ def test_a_row_says_what_it_was_computed_from_and_when(small: Book) -> None:
 
 def test_users_without_outcomes_count(small: Book) -> None:
     exposure = next(group for group in small.totals if (group.variant_id, group.metric_id) == ("control", ""))
-    small.totals[exposure] = Totals(6, (0,) * 14, 6, NOON_MS)
+    small.totals[exposure] = Slot(1, 6, "", 6, NOON_MS)
     row = a_result(small)
     assert (row["n_control"], row["mean_control"]) == (6, 1)
 
@@ -365,7 +365,7 @@ def test_a_sample_ratio_of_nobody_is_undetermined_and_shows_its_counts() -> None
 def test_sums_that_no_users_can_have_are_an_answer_of_their_own(small: Book) -> None:
     """The sums of a metric may reach the job a moment before the users they belong to."""
     exposure = next(group for group in small.totals if (group.variant_id, group.metric_id) == ("control", ""))
-    small.totals[exposure] = Totals(2, (0,) * 14, 2, NOON_MS)
+    small.totals[exposure] = Slot(1, 2, "", 2, NOON_MS)
     assert a_result(small)["reason"] == "impossible_sums"
 
 
@@ -374,12 +374,12 @@ def cut(book: Book, *others: Book) -> Book:
     book.cuts, book.moved_to_ms = Cuts.of(book.definitions.values()), NOON_MS
     for rule, found in book.cuts.by_rule.items():
         for part in (book,) if rule.is_closed else others:
-            for group, totals in part.totals.items():
-                found.add(group, Amount(*totals[:3]))
+            for group, total in part.totals.items():
+                found.add(group, total.amount)
     for part in others:
         book.totals |= {
-            group: Totals(*Amount(*totals[:3]).plus(Amount(*book.totals[group][:3])), *book.totals[group][3:])
-            for group, totals in part.totals.items()
+            group: Slot.of(total.amount.plus(book.totals[group].amount), NOON_MS)
+            for group, total in part.totals.items()
         }
     return book
 

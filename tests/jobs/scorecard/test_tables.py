@@ -6,12 +6,10 @@ import json
 import random
 from typing import Any
 
-from jobs.scorecard.tables import Record, gathered, inserts
+from jobs.scorecard.tables import SLOT_COLUMNS, Record, gathered, inserts
+from jobs.wiring.clickhouse import Lines
 from tests.jobs.scorecard.builders import NOON_MS, a_count
 from udfs.attribution.reference import LEDGER_NAMES
-from udfs.stats import SUM_NAMES
-
-ONE_OCLOCK_MS = 1_767_229_200_000
 
 
 def columns(name: str, batch: str) -> dict[str, Any]:
@@ -30,25 +28,8 @@ def written(*counts: Record) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_slot_rows_have_a_column_for_each_sum_and_cohorts_in_seconds() -> None:
-    sums = (-(10**40), *range(13))
-    slot = a_count("slot", sums, cohort=ONE_OCLOCK_MS, as_of=ONE_OCLOCK_MS + 5)
-    empty = slot._replace(metric_id="revenue", sums="")
-    found = columns("slot_rows", json.dumps([slot, empty]))
-    assert list(found) == [name for name in Record._fields if name != "sums"] + [
-        f"sum_{name}" for name in SUM_NAMES
-    ]
-    assert list(found["cohort"]) == [ONE_OCLOCK_MS // 1000] * 2
-    assert list(found["as_of"]) == [ONE_OCLOCK_MS + 5] * 2
-    assert [list(found[f"sum_{name}"]) for name in SUM_NAMES] == [[value, 0] for value in sums]
-
-
-def test_of_a_slot_that_changed_often_the_newest_row_is_written() -> None:
-    rows = [a_count("slot", [users], version=users, source_offset=users) for users in range(9)]
-    found = columns("slot_rows", json.dumps([*rows, a_count("total", [8], cohort=0, version=8)]))
-    assert list(found["kind"]) == ["slot", "total"]
-    assert list(found["source_offset"]) == [8, 5]
-    assert list(found["sum_y"]) == [8, 8]
+def test_rows_of_slots_go_to_clickhouse_as_sql_made_them() -> None:
+    assert list(inserts("slot_rows", "[[1],[2]]")) == [("slot_rows", Lines(SLOT_COLUMNS, "[1],[2]"))]
 
 
 def test_answers_of_several_experiments_are_put_under_each_other() -> None:

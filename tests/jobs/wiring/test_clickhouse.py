@@ -14,7 +14,15 @@ from infra.decision_replay import disagreements
 from infra.decisions import read_decisions
 from infra.migrations import apply
 from jobs.scorecard import tables
-from jobs.wiring.clickhouse import LONGEST_PAUSE_S, Memory, Writer, memory_of, writer_to
+from jobs.wiring.clickhouse import (
+    LONGEST_PAUSE_S,
+    Columns,
+    Lines,
+    Memory,
+    Writer,
+    memory_of,
+    writer_to,
+)
 from tests.infra.clickhouse_process import Front, connect
 from tests.jobs.scorecard.test_verdicts import SLOWER, Watched, guarded
 
@@ -43,12 +51,17 @@ class FakeServer:
             raise self.failures.pop(0)
         self.inserts.append(context.given)
 
+    def raw_insert(self, *lines: Any, **options: Any) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.inserts.append({"lines": lines, **options})
+
     def close(self) -> None:
         pass
 
 
-def write(server: FakeServer, columns: dict[str, list[int]] = ROWS) -> None:
-    Writer(server.connect, sleep=server.pauses.append).write("t", columns)
+def write(server: FakeServer, rows: Columns | Lines = ROWS) -> None:
+    Writer(server.connect, sleep=server.pauses.append).write("t", rows)
 
 
 def test_rows_go_in_one_synchronous_insert_by_column() -> None:
@@ -60,9 +73,18 @@ def test_rows_go_in_one_synchronous_insert_by_column() -> None:
     assert insert["settings"] == {"async_insert": 0}
 
 
-def test_nothing_is_sent_for_no_rows() -> None:
+def test_lines_go_as_they_are_in_one_synchronous_insert() -> None:
+    server = FakeServer(OperationalError("refused"))
+    write(server, Lines(("a", "b"), '[1,"ü"],[2,"x"]'))
+    [insert] = server.inserts
+    assert insert["lines"] == ("t", ("a", "b"), '[1,"ü"],[2,"x"]'.encode())
+    assert (insert["fmt"], insert["settings"]) == ("JSONCompactEachRow", {"async_insert": 0})
+
+
+@pytest.mark.parametrize("nothing", [{"a": []}, Lines(("a",), "")])
+def test_nothing_is_sent_for_no_rows(nothing: Columns | Lines) -> None:
     server = FakeServer()
-    write(server, {"a": []})
+    write(server, nothing)
     assert (server.connections, server.inserts) == (0, [])
 
 
