@@ -16,7 +16,7 @@ from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import Recorded
 from jobs.scorecard.layout import LAYOUT, check_layout
 from jobs.scorecard.looks import Looks
-from jobs.scorecard.pace import Pace, Turns
+from jobs.scorecard.pace import Pace, Turn, Turns
 from jobs.scorecard.slots import NOTHING, Change, Cohort, Group, Slots
 
 
@@ -157,8 +157,8 @@ class Shelf:
     """Timers that are set, as far as known."""
     asides_ms: set[int] = field(default_factory=set)
     """Timers for second looks and answers, at which nothing else is looked for."""
-    turns_ms: dict[Turns, int] = field(default_factory=dict)
-    """When it may be, of what waits for its turn."""
+    turns: dict[Turns, Turn] = field(default_factory=dict)
+    """Of what waits for its turn."""
     unanswered: set[int] = field(default_factory=set)
     """Epochs of which something changed that view ``all`` does not say yet."""
 

@@ -18,7 +18,7 @@ from jobs.scorecard.book import Book, Shelf, Spread, encode_place, encode_spread
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.looks import Looks
-from jobs.scorecard.pace import Times, Turns
+from jobs.scorecard.pace import Times, Turn, Turns
 from jobs.scorecard.rows import EMISSION_BITS
 from jobs.scorecard.slots import (
     TOTAL,
@@ -149,20 +149,26 @@ class Scorecard(KeyedCoProcessFunction):
         shelf.asides_ms = {wake_ms for wake_ms in shelf.asides_ms if wake_ms > now_ms}
         if shelf.unanswered:
             yield from self._answers_in_turn(ctx, shelf, now_ms)
-        is_turn = not is_aside and self._is_turn(self._view_turns, ctx, shelf, shelf.wakes_ms, now_ms)
-        for _, book in sorted(shelf.books.items()):
+        for book in shelf.books.values():
             book.pace.wake(timestamp, now_ms)
-            if (looks := shelf.looks.get(book.epoch)) is not None:
-                looks.wake(timestamp, now_ms)
-            if is_turn:
-                yield from _timed(self._view_turns, self._look(experiment, shelf, book, now_ms))
-            if self._is_look_due(shelf, book, now_ms) and self._is_turn(
-                self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms
-            ):
-                yield from _timed(self._answer_turns, self._look_again(experiment, shelf, book, now_ms))
+        for looks in shelf.looks.values():
+            looks.wake(timestamp, now_ms)
+        books = [book for _, book in sorted(shelf.books.items())]
+        turn = None if is_aside else self._turn(self._view_turns, ctx, shelf, shelf.wakes_ms, now_ms)
+        if turn is not None:
+            with self._view_turns.spending(turn):
+                for book in books:
+                    yield from self._look(experiment, shelf, book, now_ms)
+        due = [book for book in books if self._is_look_due(shelf, book, now_ms)]
+        turn = self._turn(self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms) if due else None
+        if turn is not None:
+            with self._answer_turns.spending(turn):
+                for book in due:
+                    yield from self._look_again(experiment, shelf, book, now_ms)
+        for book in books:
             for wake_ms in self._next_looks_ms(experiment, book, now_ms):
                 # What is due already and waits for its turn is seen then.
-                if wake_ms > now_ms or self._view_turns not in shelf.turns_ms:
+                if wake_ms > now_ms or self._view_turns not in shelf.turns:
                     self._wake(ctx, shelf.wakes_ms, wake_ms)
         self._wake_to_look(ctx, shelf)
 
@@ -174,27 +180,27 @@ class Scorecard(KeyedCoProcessFunction):
         if (move_ms := book.next_move_ms()) is not None:
             yield book.pace.next_move_ms(move_ms)
 
-    def _is_turn(
+    def _turn(
         self, turns: Turns, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, wakes_ms: set[int], now_ms: int
-    ) -> bool:
-        """Whether something may be done now; if not, a timer fires when its turn comes."""
-        at_ms = shelf.turns_ms.pop(turns, None)
-        if at_ms is None:
-            at_ms = turns.take(now_ms)
-        if at_ms <= now_ms:
-            return True
-        shelf.turns_ms[turns] = at_ms
-        self._wake(ctx, wakes_ms, at_ms)
-        return False
+    ) -> Turn | None:
+        """The turn in which something may be done now; where it is not yet, a timer fires when it comes."""
+        turn = shelf.turns.pop(turns, None) or turns.take(now_ms)
+        due_ms = turns.due_ms(turn)
+        if due_ms <= now_ms:
+            return turn
+        shelf.turns[turns] = turn
+        self._wake(ctx, wakes_ms, due_ms)
+        return None
 
     def _answers_in_turn(
         self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, now_ms: int
     ) -> Iterator[Row]:
         """View ``all`` of what changed, now or in turn: many changes of an experiment may have one answer."""
-        if self._is_turn(self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms):
-            for epoch in sorted(shelf.unanswered):
-                answers = self._answers(ctx.get_current_key(), shelf, shelf.book(epoch))
-                yield from _timed(self._answer_turns, answers)
+        turn = self._turn(self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms)
+        if turn is not None:
+            with self._answer_turns.spending(turn):
+                for epoch in sorted(shelf.unanswered):
+                    yield from self._answers(ctx.get_current_key(), shelf, shelf.book(epoch))
             shelf.unanswered.clear()
             self._wake_to_look(ctx, shelf)
 
@@ -317,7 +323,7 @@ class Scorecard(KeyedCoProcessFunction):
         """Have every look confirmed in time, or when its turn comes."""
         for looks in shelf.looks.values():
             look_ms = looks.next_look_ms(self._began_ms)
-            if look_ms is not None and self._answer_turns not in shelf.turns_ms:
+            if look_ms is not None and self._answer_turns not in shelf.turns:
                 self._wake(ctx, shelf.asides_ms, look_ms)
 
     def _wake(self, ctx: KeyedCoProcessFunction.Context, wakes_ms: set[int], at_ms: int) -> None:
@@ -358,12 +364,6 @@ def _emitted(answered: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Ro
     for table, found in answered.items():
         if found:
             yield Row(table, tables.gathered(found))
-
-
-def _timed(turns: Turns, answered: Iterator[Row]) -> Iterator[Row]:
-    began_s = time.perf_counter()
-    yield from answered
-    turns.spent((time.perf_counter() - began_s) * 1000)
 
 
 class WriteRows(MapFunction):

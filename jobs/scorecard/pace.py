@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 QUIET_MS = 10_000
@@ -69,6 +72,15 @@ class Times:
             yield _next(experiment, pace.recorded_ms, self.history_ms)
 
 
+class Turn(NamedTuple):
+    """A place in the order of ``Turns``."""
+
+    at_ms: float
+    """When it is, unless those before it take longer than they were expected to."""
+    kept_ms: float
+    """How long it is until the next."""
+
+
 class Turns:
     """What all experiments of a worker want done, one by one, so that it takes no more than its share.
 
@@ -84,15 +96,30 @@ class Turns:
         self._ahead_ms = ahead_ms
         self._cost_ms = 0.0
         self._free_ms = 0.0
+        self._late_ms = 0.0
+        """How much longer all turns so far took than was kept for them."""
 
-    def take(self, now_ms: int) -> int:
-        """When it may be: now, or the moment that is kept for it."""
-        free_ms = max(now_ms - self._ahead_ms, self._free_ms)
-        self._free_ms = free_ms + self._cost_ms / self.share
-        return max(now_ms, round(free_ms))
+    def take(self, now_ms: int) -> Turn:
+        """The next turn: now, or as soon as the share allows."""
+        at_ms = max(now_ms - self._ahead_ms - self._late_ms, self._free_ms)
+        turn = Turn(at_ms, self._cost_ms / self.share)
+        self._free_ms = at_ms + turn.kept_ms
+        return turn
 
-    def spent(self, ms: float) -> None:
-        """What one took; the next are taken to cost about as much as the last ones."""
+    def due_ms(self, turn: Turn) -> int:
+        """When a turn is, as far as is known by now."""
+        return round(turn.at_ms + self._late_ms)
+
+    @contextmanager
+    def spending(self, turn: Turn) -> Iterator[None]:
+        """What is done in a turn; the next are expected to take about as long as the last ones."""
+        began_s = time.perf_counter()
+        yield
+        self.spent(turn, (time.perf_counter() - began_s) * 1000)
+
+    def spent(self, turn: Turn, ms: float) -> None:
+        """A turn is over and took so long."""
+        self._late_ms += ms / self.share - turn.kept_ms
         self._cost_ms += (ms - self._cost_ms) / 10
 
 

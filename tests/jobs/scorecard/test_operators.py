@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +20,7 @@ from jobs.scorecard.operators import (
     Scorecard,
     WriteRows,
 )
-from jobs.scorecard.pace import QUIET_MS, Times, Turns
+from jobs.scorecard.pace import QUIET_MS, Times, Turn, Turns
 from jobs.scorecard.rows import BESIDE_ALL, VIEWS
 from jobs.scorecard.slots import Change
 from tests.jobs.scorecard.builders import Told, a_change, a_count, a_metric, published
@@ -423,14 +423,40 @@ def test_a_job_that_stood_still_takes_what_it_missed_for_no_silence(context: Fak
     assert users(running.until(late_s + 10.0), "rolling_24h")[-1][1] == 0
 
 
+def turns_come(
+    monkeypatch: pytest.MonkeyPatch, turns: Turns | type[Turns], when: Callable[[int], int]
+) -> None:
+    """Whoever takes a turn now has it then, whatever the machine is busy with."""
+    monkeypatch.setattr(turns, "take", lambda *given: Turn(when(given[-1]), 0.0))
+    monkeypatch.setattr(turns, "due_ms", lambda *given: int(given[-1].at_ms))
+
+
+def turns_of(turns: Turns, number: int, cost_ms: float) -> int:
+    """So many turns one after the other; returns when the next may be."""
+    at_ms = 0
+    for _ in range(number):
+        turn = turns.take(at_ms)
+        at_ms = max(at_ms, turns.due_ms(turn))
+        turns.spent(turn, cost_ms)
+    return at_ms + round(cost_ms / turns.share)
+
+
 def test_looks_take_turns_and_a_tenth_of_the_time() -> None:
     turns = Turns(share=0.1)
-    assert [turns.take(0) for _ in range(3)] == [0, 0, 0]
-    for _ in range(200):
-        turns.spent(20.0)
-    kept_ms = [turns.take(1000) for _ in range(4)]
-    assert kept_ms == pytest.approx([1000, 1200, 1400, 1600], abs=2)
-    assert turns.take(9000) == 9000
+    assert [turns.due_ms(turns.take(0)) for _ in range(3)] == [0, 0, 0]
+    at_ms = turns_of(turns, 200, cost_ms=20.0)
+    kept = [turns.take(at_ms) for _ in range(4)]
+    assert [turns.due_ms(turn) - at_ms for turn in kept] == pytest.approx([0, 200, 400, 600], abs=2)
+    assert turns.due_ms(turns.take(at_ms + 9000)) == at_ms + 9000
+
+
+def test_what_takes_longer_than_expected_makes_all_turns_that_wait_later() -> None:
+    """Many wait on a machine that is then busy with something else: their share stays what it is."""
+    turns = Turns(share=0.1)
+    at_ms = turns_of(turns, 200, cost_ms=20.0)
+    first, *others = [turns.take(at_ms) for _ in range(4)]
+    turns.spent(first, 50.0)
+    assert [turns.due_ms(turn) - at_ms for turn in others] == pytest.approx([500, 700, 900], abs=2)
 
 
 def test_a_look_whose_turn_is_later_is_made_then(
@@ -439,7 +465,7 @@ def test_a_look_whose_turn_is_later_is_made_then(
     running = Running(context)
     running.define(published())
     running.slots(*SLOTS)
-    monkeypatch.setattr(Turns, "take", lambda _, now_ms: now_ms + 4000)
+    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
     assert views(running.until(1003.9)) == []
     assert views(running.until(1004.0)) == [(1004.0, VIEWS)]
 
@@ -631,7 +657,7 @@ def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
     running.define(published())
     running.slots(*SLOTS)
     running.until(1010.0)
-    monkeypatch.setattr(Turns, "take", lambda _, now_ms: now_ms + 4000)
+    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
     for step in range(1, 4):
         assert running.slots(*newer(SLOTS[:-1], step), SLOTS[-1]._replace(n=step, version=step)) == {}
         running.now_s += 1.0
@@ -657,7 +683,7 @@ def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch:
     monkeypatch.setattr(Scorecard, "_look_again", looking)
     free_s = running.now_s + SETTLED_MS / 1000 + 5
     turns = running._operator._answer_turns
-    monkeypatch.setattr(turns, "take", lambda now_ms: max(now_ms, int(free_s * 1000)))
+    turns_come(monkeypatch, turns, lambda now_ms: max(now_ms, int(free_s * 1000)))
     running.until(free_s - 0.1)
     assert looked == []
     running.until(free_s)
@@ -673,7 +699,7 @@ def test_history_that_is_due_waits_for_the_views_turn_without_asking_again_and_a
     running.until(1010.0)
     running.slots(*newer(SLOTS))
     turns, free_s = running._operator._view_turns, 1100.0
-    monkeypatch.setattr(turns, "take", lambda now_ms: max(now_ms, int(free_s * 1000)))
+    turns_come(monkeypatch, turns, lambda now_ms: max(now_ms, int(free_s * 1000)))
     assert views(running.until(free_s - 1)) == []
     assert views(running.until(free_s)) == [(free_s, VIEWS)]
 
@@ -682,7 +708,7 @@ def test_while_what_comes_is_late_answers_leave_the_time_to_counting(
     context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares = []
-    monkeypatch.setattr(Turns, "take", lambda turns, now_ms: shares.append(turns.share) or now_ms)
+    monkeypatch.setattr(Turns, "take", lambda turns, now_ms: shares.append(turns.share) or Turn(0.0, 0.0))
     running = Running(context)
     running.define(published())
     for step, age_s in enumerate([LATE_MS / 1000 + 1, 1.0]):
@@ -693,6 +719,6 @@ def test_while_what_comes_is_late_answers_leave_the_time_to_counting(
 
 def test_work_that_was_saved_up_is_done_at_once() -> None:
     turns = Turns(share=0.5, ahead_ms=300)
-    for _ in range(200):
-        turns.spent(50.0)
-    assert [turns.take(10_000) for _ in range(6)] == pytest.approx([10_000] * 4 + [10_100, 10_200], abs=2)
+    at_ms = turns_of(turns, 200, cost_ms=50.0) + 10_000
+    waiting_ms = [turns.due_ms(turns.take(at_ms)) - at_ms for _ in range(6)]
+    assert waiting_ms == pytest.approx([-300, -200, -100, 0, 100, 200], abs=2)

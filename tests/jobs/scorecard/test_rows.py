@@ -207,7 +207,7 @@ def test_the_relative_interval_for_any_look_is_what_the_scalar_statistics_say(pr
 
 
 def test_alpha_is_the_first_versions(small: Book) -> None:
-    strict = Book(small.totals, small.spreads, {1: a_definition(alpha=0.001)})
+    strict = Book(small.totals, spreads=small.spreads, definitions={1: a_definition(alpha=0.001)})
     assert a_result(strict)["abs_ci_upper"] > a_result(small)["abs_ci_upper"]
 
 
