@@ -16,9 +16,10 @@ from infra.cohorts import DAY_HOURS, Cohorts, SliceError
 from infra.definitions import Content, to_json
 from infra.questions import check_segment, defined
 from infra.results import Question, Row, plain, result_columns
+from jobs.scorecard.agenda import ALL, SLICE
 from jobs.scorecard.book import Book, Spread
 from jobs.scorecard.definitions import Definition
-from jobs.scorecard.rows import ALL, SLICE, Moment, answers
+from jobs.scorecard.rows import Moment, answers
 from jobs.scorecard.slots import Amount, Group, Slot
 from udfs.attribution.reference import SUM_NAMES
 

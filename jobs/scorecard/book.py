@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from jobs.scorecard.cuts import Cuts, Read
 from jobs.scorecard.definitions import Definition
@@ -55,6 +55,8 @@ class Book:
     """The moment at which the cuts hold."""
     pace: Pace = field(default_factory=Pace)
     recorded: Recorded = field(default_factory=Recorded)
+    agendas: dict[str, Any] = field(default_factory=dict)
+    """What is asked, by view: ``rows.py`` keeps it here from one answer to the next."""
     lost: set[Group] = field(default_factory=set)
     """Whose first cohort lost its users: ``find_first_cohorts`` looks for the one that follows."""
 

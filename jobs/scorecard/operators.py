@@ -14,6 +14,7 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from config.settings import ClickHouse
 from jobs.scorecard import rows, tables, verdicts
+from jobs.scorecard.agenda import ALL, ASKED_AGAIN_AND_AGAIN, BESIDE_ALL, VIEWS
 from jobs.scorecard.book import Book, Shelf, Spread, encode_place, encode_spread
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
@@ -240,7 +241,7 @@ class Scorecard(KeyedCoProcessFunction):
     def _answers(self, experiment: str, shelf: Shelf, book: Book) -> Iterator[Row]:
         """View ``all`` now; the others when they are due."""
         moment = self._moment(book.epoch, book.as_of_ms)
-        card, told = self._judged(experiment, shelf, book, moment, [rows.ALL], is_new=True)
+        card, told = self._judged(experiment, shelf, book, moment, [ALL], is_new=True)
         yield from _emitted(card.tables if card else {})
         yield from told
 
@@ -251,7 +252,7 @@ class Scorecard(KeyedCoProcessFunction):
         is_recorded = self._times.records(experiment, book.pace, now_ms)
         if not (has_moved or is_recorded or book.pace.owes_views):
             return
-        views = rows.VIEWS if has_moved or is_recorded else rows.BESIDE_ALL
+        views = VIEWS if has_moved or is_recorded else BESIDE_ALL
         moment = self._moment(book.epoch, book.pace.as_of_ms(book.as_of_ms, now_ms))
         card, told = self._judged(experiment, shelf, book, moment, views)
         answered = card.tables if card else {}
@@ -277,7 +278,7 @@ class Scorecard(KeyedCoProcessFunction):
             book.pace.owes_views = book.pace.owes_history = True
         before = looks.settled
         moment = self._moment(book.epoch, book.pace.as_of_ms(book.as_of_ms, now_ms))
-        views = looks.open_views() or rows.ASKED_AGAIN_AND_AGAIN
+        views = looks.open_views() or ASKED_AGAIN_AND_AGAIN
         card, told = self._judged(experiment, shelf, book, moment, views)
         if card is not None and looks.settled != before:
             yield from _emitted(card.tables)

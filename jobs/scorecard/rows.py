@@ -1,44 +1,48 @@
 """From everything known of an experiment to the rows that say it: a pure function.
 
 Users come from the exposure slots (metric ``''``), sums from the metric slots; slots are disjoint, so
-every row is made of sums of groups. The statistics are ``udfs.stats``'; here is decided only what is
-compared with what.
+every row is made of sums of groups. What is asked is in ``agenda.py``, the statistics are ``udfs.stats``'.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
+from itertools import chain, product
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+
+from jobs.scorecard.agenda import (
+    ALL,
+    BESIDE_ALL,
+    MATURED,
+    POLICIES,
+    SLICE,
+    Agenda,
+    Begun,
+    Ground,
+    Question,
+)
 from jobs.scorecard.book import Book
 from jobs.scorecard.cuts import ROLLING, Cuts, matured
 from jobs.scorecard.definitions import DAY_MS, HOUR_MS, Definition, Metric
-from jobs.scorecard.looks import Frozen
+from jobs.scorecard.looks import Key
 from jobs.scorecard.slots import Cohort
-from jobs.scorecard.sums import Arm, Sums
+from jobs.scorecard.sums import Sums
 from udfs.stats import (
     Allocation,
     Comparison,
     Moments,
+    Pairs,
     Reason,
     Undetermined,
-    compare,
+    compare_pairs,
     crossed_balance,
     sample_ratio,
 )
-
-COMBINED = 0
-"""The ``config_version`` of rows over all versions together."""
-
-POLICIES: Mapping[str, tuple[str, ...]] = {
-    "first_seen": ("clean", "crossed"),
-    "exclude_crossed": ("clean",),
-}
-"""Which classes of users count, by policy."""
 
 BOTS: Mapping[str, tuple[str, ...]] = {
     "excluded": ("clean", "crossed"),
@@ -62,16 +66,11 @@ STATISTICS = (
 )
 """Columns of ``result_rows`` that ``udfs.stats`` fills; those not written are absent (NULL)."""
 
+BESIDE_ROWS = ("harm_log_e", "noninferior_log_e", "distance", "distance_upper")
+"""What decisions need to know, too."""
+
 CROSSED_ALPHA = 0.001
 """Below it crossed users are unbalanced: the sample ratio's limit, which also asks if data can be trusted."""
-
-ALL, MATURED = "all", "matured"
-BESIDE_ALL = (MATURED, *ROLLING)
-VIEWS = (ALL, *BESIDE_ALL)
-ASKED_AGAIN_AND_AGAIN = (ALL, MATURED)
-"""Views with sequential columns: their users do not leave."""
-SLICE = "slice"
-"""Everyone of a book that holds some cohorts only, on somebody's demand."""
 
 EMISSION_BITS = 52
 """Of a version, below the epoch: microseconds since 1970, enough until the year 2112."""
@@ -87,36 +86,6 @@ class Moment(NamedTuple):
     """Greater than that of every earlier answer."""
     as_of_ms: int
     """Append time up to which events are counted in view ``all``; the book knows of the others."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is compared, whoever counts: a metric and a treatment over the versions that have both."""
-
-    config_versions: tuple[int, ...]
-    """Under which the rows are filed."""
-    parts: tuple[tuple[Definition, Metric], ...]
-    """Oldest version first."""
-    treatment: str
-
-    @property
-    def newest(self) -> tuple[Definition, Metric]:
-        """The definition whose names the rows bear."""
-        return self.parts[-1]
-
-    @property
-    def versions(self) -> tuple[int, ...]:
-        """Whose users are compared."""
-        return tuple(definition.config_version for definition, _ in self.parts)
-
-    @cached_property
-    def reason(self) -> Reason | None:
-        """Why it is not answered at all."""
-        meanings = {
-            (metric.meaning, definition.pre_period_days, definition.control)
-            for definition, metric in self.parts
-        }
-        return Reason.METRIC_CHANGED if len(meanings) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -144,46 +113,26 @@ class View:
         return cls(name, lambda metric: by_window[metric.window_ms])
 
 
-class Question(NamedTuple):
-    """A subject, and who counts."""
-
-    subject: Subject
-    view: View
-    segment: str
-    policy: str
-
-    @property
-    def is_asked_once(self) -> bool:
-        """A question beside the main ones: without sequential columns, family and decisions."""
-        is_main = self.segment == "" and self.policy == "first_seen"
-        return not is_main or self.view.name not in ASKED_AGAIN_AND_AGAIN
-
-    @property
-    def reason(self) -> Reason | None:
-        """Why it is not answered at all."""
-        never = self.view.name == MATURED and self.subject.newest[1].window_ms is None
-        return self.subject.reason or (Reason.NEVER_MATURES if never else None)
-
-    @property
-    def parts(self) -> Iterator[tuple[Definition, Sums]]:
-        """The versions, and the users of each who count."""
-        return ((definition, self.view.sums(metric)) for definition, metric in self.subject.parts)
-
-    @property
-    def family(self) -> int | None:
-        """The goals of the experiment as a whole are adjusted together."""
-        is_goal = self.subject.newest[1].role == "goal" and COMBINED in self.subject.config_versions
-        return COMBINED if is_goal and not self.is_asked_once and not self.subject.reason else None
-
-
 class Answered(NamedTuple):
     """One row of results, and what it was made of."""
 
     row: Row
     question: Question
-    comparison: Comparison
+    asked: Comparison
+    """As yet of nobody."""
+    strata: tuple[tuple[Moments, Moments], ...]
     found: Mapping[str, Any]
-    """The row of ``udfs.stats.Scorecard``, which has more columns than ``results``."""
+    """What the statistics say ``BESIDE_ROWS``."""
+
+    @property
+    def comparison(self) -> Comparison:
+        """What was asked, of whom."""
+        return replace(self.asked, strata=self.strata)
+
+    @property
+    def key(self) -> Key:
+        """What its sequential test goes by."""
+        return self.question.keys[self.row["config_version"]]
 
 
 class Allocated(NamedTuple):
@@ -207,6 +156,11 @@ class Card:
     ratios: list[Allocated]
     """None without view ``all``."""
 
+    @cached_property
+    def main(self) -> list[Answered]:
+        """The rows that are looked at again and again."""
+        return [each for each in self.results if not each.question.is_asked_once]
+
     @property
     def tables(self) -> dict[str, list[Row]]:
         """The rows by ClickHouse table."""
@@ -214,10 +168,6 @@ class Card:
             "result_rows": [each.row for each in self.results],
             "sample_ratio_rows": [each.row for each in self.ratios],
         }
-
-
-Begun = Callable[[str, int, str, str], Frozen | None]
-"""What the sequential test of (view, config version, metric, treatment) was begun with, if it was."""
 
 
 def answers(book: Book, moment: Moment, views: Sequence[str] = (ALL,)) -> dict[str, list[Row]]:
@@ -247,11 +197,8 @@ def fill(
     covered = {"covers_from": sums.first_cohort_ms(), "regions": regions}
     everyone = {"as_of": moment.as_of_ms, "slot_updates": book.updates}
     some = {"as_of": book.moved_to_ms, "slot_updates": book.slot_updates}
-    told = {name: some if name in BESIDE_ALL else everyone for name in views}
-    results = [
-        each._replace(row={**common, **covered, **told[each.row["view"]], **each.row})
-        for each in _views(book, sums, {name: told[name]["as_of"] for name in views}, begun)
-    ]
+    told = {name: common | covered | (some if name in BESIDE_ALL else everyone) for name in views}
+    results = list(_views(book, sums, told, begun))
     ratios = (
         [each._replace(row={**common, **everyone, **each.row}) for each in _ratios(sums)]
         if {ALL, SLICE} & set(views)
@@ -260,152 +207,128 @@ def fill(
     return Card(book, sums.definitions[-1], moment, views, results, ratios)
 
 
-def _views(book: Book, sums: Sums, as_of_ms: Mapping[str, int], begun: Begun) -> Iterator[Answered]:
-    """The rows of each view as of its moment, computed once for two rolling views of the same users."""
+def _views(book: Book, sums: Sums, told: Mapping[str, Row], begun: Begun) -> Iterator[Answered]:
+    """The rows of each view, with what is told of it; of two rolling views of the same users made once."""
     rolling: dict[frozenset[Cohort], list[Answered]] = {}
-    for name, moment_ms in as_of_ms.items():
+    for name, cells in told.items():
         view = View.of(name, book, sums)
+        agenda = _agenda(book, sums, name, begun)
         if name not in ROLLING or book.cuts is None:
-            yield from _results(sums, view, moment_ms, begun)
+            yield from _results(sums, view, agenda, cells)
             continue
         users = frozenset(book.cuts.by_rule[ROLLING[name]].inside)
         if users not in rolling:
-            rolling[users] = list(_results(sums, view, moment_ms, begun))
+            rolling[users] = list(_results(sums, view, agenda, cells))
         yield from (each._replace(row={**each.row, "view": name}) for each in rolling[users])
 
 
-def _results(sums: Sums, view: View, as_of_ms: int, begun: Begun) -> Iterator[Answered]:
-    subjects = list(_subjects(sums.definitions))
-    questions = [Question(*each) for each in product(subjects, [view], sums.segments, POLICIES)]
-    comparisons = [_comparison(sums, question, as_of_ms, begun) for question in questions]
+def _agenda(book: Book, sums: Sums, view: str, begun: Begun) -> Agenda:
+    """The book's agenda of a view, made anew where it no longer holds."""
+    ground, agenda = Ground.of(sums), book.agendas.get(view)
+    if agenda is None or not agenda.holds(ground, view, begun):
+        agenda = book.agendas[view] = Agenda.of(ground, view, begun)
+    return agenda
+
+
+def _results(sums: Sums, view: View, agenda: Agenda, told: Row) -> Iterator[Answered]:
+    as_of_ms = told["as_of"]
+    strata = [_strata(view, question) for question in agenda.questions]
+    users_per_day = [_users_per_day(sums, view, question, as_of_ms) for question in agenda.questions]
+    found = compare_pairs(
+        Pairs.from_moments(list(chain.from_iterable(strata)), agenda.kinds),
+        replace(agenda.asked, users_per_day=np.array(users_per_day, dtype=np.float64)),
+        counts=agenda.counts,
+    )
+    names = ("n_control", "n_treatment", "status", "reason", *STATISTICS, *BESIDE_ROWS)
     crossed: dict[tuple[object, ...], float | None] = {}
-    for question, comparison, answer in zip(questions, comparisons, compare(comparisons).rows(), strict=True):
-        place = *((part.config_version, users) for part, users in question.parts), question.segment
+    for question, comparison, pairs, *cells in zip(
+        agenda.questions, agenda.comparisons, strata, *found.cells(names), strict=True
+    ):
+        place = question.subject.versions, question.segment, *(view.sums(each) for each, *_ in question.arms)
         if place not in crossed:
-            crossed[place] = _crossed_p_value(question)
-        row = _result(question, answer, crossed[place]) | {"seq_basis": _basis(question, answer, as_of_ms)}
+            crossed[place] = _crossed_p_value(view, question)
+        answer = dict(zip(names, cells, strict=True))
+        beside = {name: answer.pop(name) for name in BESIDE_ROWS}
+        basis = _basis(view, question, answer["seq_p_value"], as_of_ms)
+        row = {**told, **question.cells, **answer, **_limits(question, answer, crossed[place])}
         for config_version in question.subject.config_versions:
-            yield Answered({"config_version": config_version, **row}, question, comparison, answer)
+            of_version = {**row, "config_version": config_version, "seq_basis": basis}
+            yield Answered(of_version, question, comparison, pairs, beside)
 
 
-def _basis(question: Question, answer: Mapping[str, Any], as_of_ms: int) -> str | None:
+def _strata(view: View, question: Question) -> tuple[tuple[Moments, Moments], ...]:
+    """Control and treatment of each version."""
+    classes = POLICIES[question.policy]
+    return tuple(
+        (
+            view.sums(metric).moments(control, metric.metric_id, question.segment, classes),
+            view.sums(metric).moments(treatment, metric.metric_id, question.segment, classes),
+        )
+        for metric, control, treatment in question.arms
+    )
+
+
+def _basis(view: View, question: Question, seq_p_value: float | None, as_of_ms: int) -> str | None:
     """Whether outcomes of the users in a sequential answer may still come."""
-    if question.reason or answer["seq_p_value"] is None:
+    if question.reason or seq_p_value is None:
         return None
     is_settled = all(
-        question.view.sums(metric).is_settled(definition, metric, as_of_ms)
+        view.sums(metric).is_settled(definition, metric, as_of_ms)
         for definition, metric in question.subject.parts
     )
-    return "matured" if is_settled or question.view.name == MATURED else "accruing"
+    return "matured" if is_settled or view.name == MATURED else "accruing"
 
 
-def _crossed_p_value(question: Question) -> float | None:
+def _crossed_p_value(view: View, question: Question) -> float | None:
     """p of: all variants of a version have equal shares of crossed users; none if nobody crossed, or all."""
 
     def users(classes: Sequence[str]) -> list[Mapping[str, int]]:
-        return [sums.variants(each, question.segment, classes) for each, sums in question.parts]
+        return [
+            view.sums(metric).variants(definition, question.segment, classes)
+            for definition, metric in question.subject.parts
+        ]
 
     found = crossed_balance(users(["crossed"]), users(POLICIES["first_seen"]))
     return None if isinstance(found, Undetermined) else found
 
 
-def _users_per_day(sums: Sums, question: Question, as_of_ms: int) -> float | None:
+def _users_per_day(sums: Sums, view: View, question: Question, as_of_ms: int) -> float | None:
     """New users a day in both arms since the earliest cohort; none where no more come or time is short.
 
     Users came at any time in a cohort's width, so the rate is up to that much too low, and less with every
     hour; before one hour beyond that width there is none. Users mature a window after they came.
     """
     subject = question.subject
-    since_ms = sums.first_cohort_ms(subject.versions)
-    if question.is_asked_once or since_ms is None or subject.newest[0] is not sums.definitions[-1]:
+    if question.is_asked_once or subject.newest[0] is not sums.definitions[-1]:
         return None
-    delay_ms = (subject.newest[1].window_ms or 0) if question.view.name == MATURED else 0
+    since_ms = sums.first_cohort_ms(subject.versions)
+    if since_ms is None:
+        return None
+    delay_ms = (subject.newest[1].window_ms or 0) if view.name == MATURED else 0
     elapsed_ms = as_of_ms - since_ms - delay_ms
     if elapsed_ms < HOUR_MS * (1 + max(part.cohort_hours for part, _ in subject.parts)):
         return None
     classes = POLICIES[question.policy]
     users = sum(
-        counted.users(Arm(part.config_version, variant), question.segment, classes)
-        for part, counted in question.parts
-        for variant in (part.control, subject.treatment)
+        view.sums(metric).users(arm, question.segment, classes)
+        for metric, *arms in question.arms
+        for arm in arms
     )
     return users * DAY_MS / elapsed_ms
 
 
-def _subjects(definitions: Sequence[Definition]) -> Iterator[Subject]:
-    """Every metric and treatment: each version alone, and all together. One version alone is both."""
-    parts: dict[tuple[str, str], list[tuple[Definition, Metric]]] = {}
-    for definition in definitions:
-        for metric, treatment in product(definition.metrics, definition.treatments):
-            parts.setdefault((metric.metric_id, treatment), []).append((definition, metric))
-    for (_, treatment), found in parts.items():
-        for part in found:
-            alone = (part[0].config_version,) if len(found) > 1 else (part[0].config_version, COMBINED)
-            yield Subject(alone, (part,), treatment)
-        if len(found) > 1:
-            yield Subject((COMBINED,), tuple(found), treatment)
-
-
-def _comparison(sums: Sums, question: Question, as_of_ms: int, begun: Begun) -> Comparison:
-    definition, metric = question.subject.newest
-    frozen = begun(
-        question.view.name,
-        question.subject.config_versions[-1],
-        metric.metric_id,
-        question.subject.treatment,
-    )
-    if frozen is None:
-        shares = question.subject.parts[0][0].shares(question.subject.treatment)
-        frozen = Frozen(sums.first.alpha, sums.first.planned_units, *shares)
-    classes = POLICIES[question.policy]
-
-    def arm(part: Definition, users: Sums, variant_id: str) -> Moments:
-        place = Arm(part.config_version, variant_id)
-        return users.moments(place, metric.metric_id, question.segment, classes)
-
-    return Comparison(
-        kind=metric.kind,
-        strata=tuple(
-            (arm(part, users, part.control), arm(part, users, question.subject.treatment))
-            for part, users in question.parts
-        ),
-        has_covariate=definition.pre_period_days > 0,
-        alpha=frozen.alpha,
-        direction=metric.direction,
-        planned_units=frozen.planned_units,
-        shares=(frozen.control_share, frozen.treatment_share),
-        one_look=question.is_asked_once,
-        family=question.family,
-        margin=metric.margin or 0.0,
-        margin_abs=metric.margin_abs or 0.0,
-        stop_level=definition.stop_level if metric.stop and not question.is_asked_once else None,
-        users_per_day=_users_per_day(sums, question, as_of_ms),
-    )
-
-
-def _result(question: Question, answer: Mapping[str, Any], crossed_p_value: float | None) -> Row:
-    definition, metric = question.subject.newest
-    reason = question.reason
+def _limits(question: Question, answer: Row, crossed_p_value: float | None) -> Row:
+    """How far the answer goes, and the columns of several looks, which ``verdicts.py`` fills in."""
     is_unbalanced = crossed_p_value is not None and crossed_p_value < CROSSED_ALPHA
     leaves_out = question.policy == "exclude_crossed" and answer["status"] == "ok"
     limit = Reason.CROSSED_UNBALANCED if is_unbalanced and leaves_out else answer["reason"]
-    return {
-        "view": question.view.name,
-        "policy": question.policy,
-        "segment": question.segment,
-        "metric_id": metric.metric_id,
-        "treatment_variant": question.subject.treatment,
-        "control_variant": definition.control,
-        "n_control": answer["n_control"],
-        "n_treatment": answer["n_treatment"],
-        **{name: None if reason else answer[name] for name in STATISTICS},
-        # Of several looks; ``verdicts.py`` fills them in.
+    limits = {
         "seq_p_min": None,
         "crossed_at": None,
         "crossed_p_value": crossed_p_value,
-        "status": "undetermined" if reason else answer["status"],
-        "reason": reason or limit or "",
+        "reason": question.reason or limit or "",
     }
+    return limits | dict.fromkeys(STATISTICS) | {"status": "undetermined"} if question.reason else limits
 
 
 def _ratios(sums: Sums) -> Iterator[Allocated]:

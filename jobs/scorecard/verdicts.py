@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jobs.scorecard.agenda import ALL, COMBINED, MATURED
 from jobs.scorecard.definitions import DAY_MS
 from jobs.scorecard.history import HISTORY, behind_a_decision
 from jobs.scorecard.inputs import allocations_json, comparison_json
 from jobs.scorecard.looks import Evidence, Frozen, Key, Looks, Minimum
-from jobs.scorecard.rows import ALL, COMBINED, EMISSION_BITS, MATURED, Allocated, Answered, Card, Row
+from jobs.scorecard.rows import EMISSION_BITS, Allocated, Answered, Card, Row
 from udfs.stats import Reason, holm
 from udfs.stats.decisions import INVALID_ALPHA, Goal, Kind, is_harm, is_invalid, may_ship
 
@@ -74,33 +75,27 @@ def judge(card: Card, looks: Looks, *, is_new: bool, began_ms: int = 0) -> list[
     return made
 
 
-def difference(answered: Answered) -> Key:
-    """The key of a row's sequential test."""
-    row = answered.row
-    return "difference", row["view"], row["config_version"], row["metric_id"], row["treatment_variant"]
-
-
 def _harm(answered: Answered) -> Key:
-    return "harm", *difference(answered)[1:]
+    return "harm", *answered.key[1:]
 
 
 def _safe(answered: Answered) -> Key:
-    return "noninferior", *difference(answered)[1:]
+    return "noninferior", *answered.key[1:]
 
 
 def _evidence(card: Card) -> Iterator[tuple[Key, Evidence]]:
-    for each in card.results:
+    for each in card.main:
         if each.row["seq_log_e"] is not None:
-            alpha = each.comparison.alpha
-            begun = Frozen(alpha, each.comparison.planned_units or math.nan, *each.comparison.shares)
-            yield difference(each), Evidence(_log_p(each.row["seq_log_e"]), math.log(alpha), begun)
+            alpha = each.asked.alpha
+            begun = Frozen(alpha, each.asked.planned_units or math.nan, *each.asked.shares)
+            yield each.key, Evidence(_log_p(each.row["seq_log_e"]), math.log(alpha), begun)
     for each in _stopping(card):
-        level = each.comparison.stop_level
+        level = each.asked.stop_level
         if level is not None and each.found["harm_log_e"] is not None:
             yield _harm(each), Evidence(_log_p(each.found["harm_log_e"]), math.log(level))
     for each in _guarding(card):
         if each.found["noninferior_log_e"] is not None:
-            limit = math.log(each.comparison.alpha)
+            limit = math.log(each.asked.alpha)
             yield _safe(each), Evidence(_log_p(each.found["noninferior_log_e"]), limit)
     for ratio in card.ratios:
         if ratio.log_e is not None:
@@ -131,10 +126,10 @@ def _fill_in(card: Card, looks: Looks) -> dict[Key, float]:
         if ratio.row["seq_p_value"] is not None:
             ratio.row["seq_p_min"] = math.exp(_minimum(looks, _ratio(ratio)).log_p)
     adjusted = _adjusted(card, looks)
-    for each in card.results:
-        known = looks.minima.get(difference(each))
-        if each.question.is_asked_once or each.question.reason:
+    for each in card.main:
+        if each.question.reason:
             continue
+        known = looks.minima.get(each.key)
         if known is not None or each.row["seq_p_value"] is not None:
             least = known or Minimum(0.0)
             each.row["seq_p_min"], each.row["crossed_at"] = math.exp(least.log_p), least.crossed_at_ms
@@ -146,9 +141,9 @@ def _fill_in(card: Card, looks: Looks) -> dict[Key, float]:
 def _adjusted(card: Card, looks: Looks) -> dict[Key, float]:
     """ln p by Holm on the minima, a family for each view; without a confirmed look p is 1."""
     members: dict[str, list[Key]] = {}
-    for each in card.results:
+    for each in card.main:
         if each.question.family is not None and each.row["config_version"] == COMBINED:
-            members.setdefault(each.row["view"], []).append(difference(each))
+            members.setdefault(each.row["view"], []).append(each.key)
     return {
         key: float(log_p)
         for keys in members.values()
@@ -160,7 +155,7 @@ def _adjusted(card: Card, looks: Looks) -> dict[Key, float]:
 
 def _in_family(answered: Answered) -> Key:
     """Rows of the only version are rows of the combination."""
-    kind, view, _, *rest = difference(answered)
+    kind, view, _, *rest = answered.key
     return kind, view, COMBINED, *rest
 
 
@@ -179,16 +174,16 @@ def _minimum(looks: Looks, key: Key) -> Minimum:
 def _main(card: Card, view: str) -> Iterator[Answered]:
     """The rows that decide: everyone, by first exposure, over all versions; where the metric means something
     else now, the newest version alone."""
-    rows = [each for each in card.results if each.row["view"] == view and not each.question.is_asked_once]
-    changed = {difference(each)[3:] for each in rows if each.question.subject.reason}
+    rows = [each for each in card.main if each.question.view == view]
+    changed = {each.key[3:] for each in rows if each.question.subject.reason}
     for each in rows:
-        newest = card.newest.config_version if difference(each)[3:] in changed else COMBINED
+        newest = card.newest.config_version if each.key[3:] in changed else COMBINED
         if each.row["config_version"] == newest and each.question.subject.newest[0] is card.newest:
             yield each
 
 
 def _stopping(card: Card) -> Iterator[Answered]:
-    return (each for each in _main(card, ALL) if each.comparison.stop_level is not None)
+    return (each for each in _main(card, ALL) if each.asked.stop_level is not None)
 
 
 def _guarding(card: Card) -> Iterator[Answered]:
@@ -238,7 +233,7 @@ def _invalid(card: Card, looks: Looks) -> Iterator[Decision]:
 
 def _stops(card: Card, looks: Looks) -> Iterator[Decision]:
     for each in _stopping(card):
-        least, level = _minimum(looks, _harm(each)), each.comparison.stop_level
+        least, level = _minimum(looks, _harm(each)), each.asked.stop_level
         if level is None or not is_harm(_borne_out(least, each.found["harm_log_e"]), level):
             continue
         found, metric = each.found, each.question.subject.newest[1]
@@ -273,9 +268,9 @@ def _ships(card: Card, looks: Looks, adjusted: Mapping[Key, float]) -> Iterator[
     if not card.newest.ship:
         return
     sound = not is_invalid(_minimum(looks, RATIO).log_p) and _minimum(looks, LEAK).crossed_at_ms is None
-    goals = [each for each in _main(card, MATURED) if difference(each) in adjusted]
+    goals = [each for each in _main(card, MATURED) if each.key in adjusted]
     for each in goals:
-        treatment, alpha = each.row["treatment_variant"], each.comparison.alpha
+        treatment, alpha = each.row["treatment_variant"], each.asked.alpha
         guards = [guard for guard in _guarding(card) if guard.row["treatment_variant"] == treatment]
         safe = {guard.row["metric_id"]: _noninferior(looks, guard) for guard in guards}
         of_treatment = [_goal(goal, adjusted) for goal in goals if goal.row["treatment_variant"] == treatment]
@@ -297,7 +292,7 @@ def _ships(card: Card, looks: Looks, adjusted: Mapping[Key, float]) -> Iterator[
             COMBINED,
             each.row["metric_id"],
             treatment,
-            _minimum(looks, difference(each)).crossed_at_ms,
+            _minimum(looks, each.key).crossed_at_ms,
             _numbers(each) | {"level": alpha, "log_e": each.row["seq_log_e"]},
             f"Ship {treatment} of {_named(card)}: {each.row['metric_id']} is better than "
             f"{each.row['control_variant']} (p {math.exp(goal.log_p):.1e} after correction), and every "
@@ -320,9 +315,9 @@ def _noninferior(looks: Looks, guard: Answered) -> float:
 
 
 def _goal(answered: Answered, adjusted: Mapping[Key, float]) -> Goal:
-    row, sign = answered.row, 1.0 if answered.comparison.direction == "increase" else -1.0
+    row, sign = answered.row, 1.0 if answered.asked.direction == "increase" else -1.0
     estimate = row["abs_diff"] if row.get("cuped_abs_diff") is None else row["cuped_abs_diff"]
-    return Goal(adjusted[difference(answered)], estimate is not None and sign * estimate > 0.0)
+    return Goal(adjusted[answered.key], estimate is not None and sign * estimate > 0.0)
 
 
 def _numbers(answered: Answered) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -108,17 +108,21 @@ class Scorecard:
 
     def rows(self) -> Iterator[dict[str, Cell]]:
         """One mapping per comparison, for a table writer: nan becomes ``None``, a reason its text."""
-        names, columns = [], []
-        for name, values in self.columns().items():
-            names.append(name)
-            columns.append(_cells(name, values))
-        for row in zip(*columns, strict=True):
+        names = [column.name for column in fields(self)]
+        for row in zip(*self.cells(names), strict=True):
             yield dict(zip(names, row, strict=True))
 
+    def cells(self, names: Sequence[str]) -> list[list[Cell]]:
+        """Some columns as a table writer takes them, in the order of their names: as ``rows`` does."""
+        numbers = [name for name in names if name not in (*_COUNTS, *_TEXTS)]
+        table = np.stack([getattr(self, name) for name in numbers])
+        found = dict(zip(numbers, np.where(np.isfinite(table), table, None).tolist(), strict=True))  # type: ignore[call-overload]
+        for name in _COUNTS:
+            found[name] = list(map(int, getattr(self, name).tolist()))
+        for name in _TEXTS:
+            found[name] = [None if value is None else str(value) for value in getattr(self, name).tolist()]
+        return [found[name] for name in names]
 
-def _cells(name: str, values: NDArray[np.generic]) -> list[Cell]:
-    if name in ("n_control", "n_treatment"):
-        return [int(value) for value in values.tolist()]
-    if values.dtype == np.float64:
-        return np.where(np.isfinite(values), values, None).tolist()  # type: ignore[call-overload, no-any-return]
-    return [None if value is None else str(value) for value in values.tolist()]
+
+_COUNTS = ("n_control", "n_treatment")
+_TEXTS = ("status", "reason")

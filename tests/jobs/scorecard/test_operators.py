@@ -11,6 +11,7 @@ import pytest
 from pyflink.common import Row
 
 from config.settings import ClickHouse
+from jobs.scorecard.agenda import BESIDE_ALL, VIEWS
 from jobs.scorecard.looks import SETTLED_MS, SILENCE_MS, Looks
 from jobs.scorecard.operators import (
     ANSWERS_SHARE,
@@ -21,7 +22,6 @@ from jobs.scorecard.operators import (
     WriteRows,
 )
 from jobs.scorecard.pace import QUIET_MS, Times, Turn, Turns
-from jobs.scorecard.rows import BESIDE_ALL, VIEWS
 from jobs.scorecard.slots import Change
 from tests.jobs.scorecard.builders import Told, a_change, a_count, a_metric, published
 

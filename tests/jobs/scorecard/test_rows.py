@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from scipy import stats as reference
 
+from jobs.scorecard.agenda import VIEWS
 from jobs.scorecard.book import Book
 from jobs.scorecard.cuts import ROLLING, Cuts, matured
 from jobs.scorecard.definitions import DAY_MS
-from jobs.scorecard.rows import STATISTICS, VIEWS, answers
+from jobs.scorecard.rows import STATISTICS, answers
 from jobs.scorecard.slots import Slot
 from tests.jobs.scorecard.builders import NOON_MS, NOW, ONE_HOUR_MS, a_book, a_definition, a_metric, add, only
 from udfs.stats import (

@@ -278,7 +278,8 @@ class Matured(Watched):
 
 
 def matured(answered: Answered) -> Answered:
-    return answered._replace(row={**answered.row, "view": "matured"})
+    question = replace(answered.question, view="matured")
+    return answered._replace(row={**answered.row, "view": "matured"}, question=question)
 
 
 def shippable(latency: list[float] = AS_BEFORE, **changes: Any) -> Book:
