@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +38,7 @@ Begun = Callable[[str, int, str, str], Frozen | None]
 """What the sequential test of (view, config version, metric, treatment) was begun with, if it was."""
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """What is compared, whoever counts: a metric and a treatment over the versions that have both."""
 
     config_versions: tuple[int, ...]
@@ -48,74 +46,73 @@ class Subject:
     parts: tuple[tuple[Definition, Metric], ...]
     """Oldest version first."""
     treatment: str
+    versions: tuple[int, ...]
+    """Whose users are compared."""
+    arms: tuple[tuple[Metric, Arm, Arm], ...]
+    """Of each version the metric, the control and the treatment."""
+    reason: Reason | None
+    """Why it is not answered at all."""
+
+    @classmethod
+    def of(
+        cls, config_versions: tuple[int, ...], parts: tuple[tuple[Definition, Metric], ...], treatment: str
+    ) -> Self:
+        """What follows from the first three."""
+        meanings = {
+            (metric.meaning, definition.pre_period_days, definition.control) for definition, metric in parts
+        }
+        return cls(
+            config_versions,
+            parts,
+            treatment,
+            tuple(part.config_version for part, _ in parts),
+            tuple(
+                (metric, Arm(part.config_version, part.control), Arm(part.config_version, treatment))
+                for part, metric in parts
+            ),
+            Reason.METRIC_CHANGED if len(meanings) > 1 else None,
+        )
 
     @property
     def newest(self) -> tuple[Definition, Metric]:
         """The definition whose names the rows bear."""
         return self.parts[-1]
 
-    @property
-    def versions(self) -> tuple[int, ...]:
-        """Whose users are compared."""
-        return tuple(definition.config_version for definition, _ in self.parts)
 
-    @cached_property
-    def reason(self) -> Reason | None:
-        """Why it is not answered at all."""
-        meanings = {
-            (metric.meaning, definition.pre_period_days, definition.control)
-            for definition, metric in self.parts
-        }
-        return Reason.METRIC_CHANGED if len(meanings) > 1 else None
-
-
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """A subject, and who counts."""
 
     subject: Subject
     view: str
     segment: str
     policy: str
+    is_asked_once: bool
+    """Beside the main ones: without sequential columns, family and decisions."""
+    reason: Reason | None
+    """Why it is not answered at all."""
+    family: int | None
+    """The goals of the experiment as a whole are adjusted together, for each view."""
 
-    @cached_property
-    def is_asked_once(self) -> bool:
-        """A question beside the main ones: without sequential columns, family and decisions."""
-        is_main = self.segment == "" and self.policy == "first_seen"
-        return not is_main or self.view not in ASKED_AGAIN_AND_AGAIN
+    @classmethod
+    def of(cls, subject: Subject, view: str, segment: str, policy: str) -> Self:
+        """What follows from these."""
+        metric = subject.newest[1]
+        is_main = segment == "" and policy == "first_seen"
+        is_asked_once = not is_main or view not in ASKED_AGAIN_AND_AGAIN
+        never = view == MATURED and metric.window_ms is None
+        reason = subject.reason or (Reason.NEVER_MATURES if never else None)
+        is_goal = metric.role == "goal" and COMBINED in subject.config_versions
+        has_family = is_goal and not is_asked_once and not subject.reason
+        family = ASKED_AGAIN_AND_AGAIN.index(view) if has_family else None
+        return cls(subject, view, segment, policy, is_asked_once, reason, family)
 
-    @cached_property
-    def reason(self) -> Reason | None:
-        """Why it is not answered at all."""
-        never = self.view == MATURED and self.subject.newest[1].window_ms is None
-        return self.subject.reason or (Reason.NEVER_MATURES if never else None)
+    def key(self, config_version: int) -> Key:
+        """What its sequential test goes by, under one of its config versions."""
+        subject = self.subject
+        return "difference", self.view, config_version, subject.newest[1].metric_id, subject.treatment
 
-    @cached_property
-    def family(self) -> int | None:
-        """The goals of the experiment as a whole are adjusted together."""
-        is_goal = self.subject.newest[1].role == "goal" and COMBINED in self.subject.config_versions
-        return COMBINED if is_goal and not self.is_asked_once and not self.subject.reason else None
-
-    @cached_property
-    def arms(self) -> Sequence[tuple[Metric, Arm, Arm]]:
-        """Of each version the metric, the control and the treatment."""
-        treatment = self.subject.treatment
-        return [
-            (metric, Arm(part.config_version, part.control), Arm(part.config_version, treatment))
-            for part, metric in self.subject.parts
-        ]
-
-    @cached_property
-    def keys(self) -> Mapping[int, Key]:
-        """What its sequential test goes by, for each config version of its rows."""
-        metric_id, treatment = self.subject.newest[1].metric_id, self.subject.treatment
-        return {
-            version: ("difference", self.view, version, metric_id, treatment)
-            for version in self.subject.config_versions
-        }
-
-    @cached_property
-    def cells(self) -> Mapping[str, str]:
+    @property
+    def cells(self) -> dict[str, Any]:
         """What its rows say of it."""
         definition, metric = self.subject.newest
         return {
@@ -163,56 +160,56 @@ class Ground(NamedTuple):
 
 @dataclass(frozen=True)
 class Agenda:
-    """The questions of one view; they hold while versions, segments and what tests were begun with do."""
+    """The questions of some views; they hold while versions, segments and what tests were begun with do."""
 
     ground: Ground
-    subjects: Sequence[Subject]
+    places: Sequence[tuple[Subject, str]]
+    """Subjects and views."""
     frozen: Sequence[Frozen]
-    """By subject."""
+    """What the sequential test of each place was begun with, or would be."""
     questions: Sequence[Question]
     comparisons: Sequence[Comparison]
     """The questions as yet of nobody."""
+    asked: Questions
+    """The same as arrays."""
+    kinds: Sequence[Kind]
+    """Of the metric, for each question and version."""
+    counts: NDArray[np.intp]
+    """Versions of each question."""
 
     @classmethod
-    def of(cls, ground: Ground, view: str, begun: Begun) -> Self:
+    def of(cls, ground: Ground, views: Sequence[str], begun: Begun) -> Self:
         """All questions: each subject in each segment by each policy."""
         subjects = list(_subjects(ground.definitions))
-        frozen = [_frozen(ground, each, view, begun) for each in subjects]
+        places = [(subject, view) for view in views for subject in subjects]
+        frozen = [_frozen(ground, *place, begun) for place in places]
         asked = [
-            (Question(subject, view, segment, policy), start)
-            for (subject, start), segment, policy in product(
-                zip(subjects, frozen, strict=True), ground.segments, POLICIES
+            (Question.of(*place, segment, policy), start)
+            for (place, start), segment, policy in product(
+                zip(places, frozen, strict=True), ground.segments, POLICIES
             )
         ]
         comparisons = [question.comparison(start) for question, start in asked]
-        return cls(ground, subjects, frozen, [question for question, _ in asked], comparisons)
+        return cls(
+            ground,
+            places,
+            frozen,
+            [question for question, _ in asked],
+            comparisons,
+            Questions.of(comparisons),
+            [each.kind for each in comparisons for _ in each.strata],
+            np.array([len(each.strata) for each in comparisons], dtype=np.intp),
+        )
 
-    def holds(self, ground: Ground, view: str, begun: Begun) -> bool:
+    def holds(self, ground: Ground, begun: Begun) -> bool:
         """Whether it would be the same now."""
         return self.ground == ground and self.frozen == [
-            _frozen(ground, each, view, begun) for each in self.subjects
+            _frozen(ground, *place, begun) for place in self.places
         ]
-
-    @cached_property
-    def asked(self) -> Questions:
-        """The comparisons as arrays."""
-        return Questions.of(self.comparisons)
-
-    @cached_property
-    def kinds(self) -> Sequence[Kind]:
-        """Of each question and version."""
-        return [each.kind for each in self.comparisons for _ in each.strata]
-
-    @cached_property
-    def counts(self) -> NDArray[np.intp]:
-        """Versions of each question."""
-        return np.array([len(each.strata) for each in self.comparisons], dtype=np.intp)
 
 
 def _frozen(ground: Ground, subject: Subject, view: str, begun: Begun) -> Frozen:
-    """What a sequential test was begun with, or would be."""
-    metric = subject.newest[1]
-    known = begun(view, subject.config_versions[-1], metric.metric_id, subject.treatment)
+    known = begun(view, subject.config_versions[-1], subject.newest[1].metric_id, subject.treatment)
     if known is not None:
         return known
     shares = subject.parts[0][0].shares(subject.treatment)
@@ -228,6 +225,6 @@ def _subjects(definitions: Sequence[Definition]) -> Iterator[Subject]:
     for (_, treatment), found in parts.items():
         for part in found:
             alone = (part[0].config_version,) if len(found) > 1 else (part[0].config_version, COMBINED)
-            yield Subject(alone, (part,), treatment)
+            yield Subject.of(alone, (part,), treatment)
         if len(found) > 1:
-            yield Subject((COMBINED,), tuple(found), treatment)
+            yield Subject.of((COMBINED,), tuple(found), treatment)

@@ -55,8 +55,8 @@ class Book:
     """The moment at which the cuts hold."""
     pace: Pace = field(default_factory=Pace)
     recorded: Recorded = field(default_factory=Recorded)
-    agendas: dict[str, Any] = field(default_factory=dict)
-    """What is asked, by view: ``rows.py`` keeps it here from one answer to the next."""
+    agendas: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    """What is asked, by views: ``rows.py`` keeps it here from one answer to the next."""
     lost: set[Group] = field(default_factory=set)
     """Whose first cohort lost its users: ``find_first_cohorts`` looks for the one that follows."""
 

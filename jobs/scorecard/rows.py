@@ -30,7 +30,6 @@ from jobs.scorecard.book import Book
 from jobs.scorecard.cuts import ROLLING, Cuts, matured
 from jobs.scorecard.definitions import DAY_MS, HOUR_MS, Definition, Metric
 from jobs.scorecard.looks import Key
-from jobs.scorecard.slots import Cohort
 from jobs.scorecard.sums import Sums
 from udfs.stats import (
     Allocation,
@@ -132,7 +131,7 @@ class Answered(NamedTuple):
     @property
     def key(self) -> Key:
         """What its sequential test goes by."""
-        return self.question.keys[self.row["config_version"]]
+        return self.question.key(self.row["config_version"])
 
 
 class Allocated(NamedTuple):
@@ -209,31 +208,29 @@ def fill(
 
 def _views(book: Book, sums: Sums, told: Mapping[str, Row], begun: Begun) -> Iterator[Answered]:
     """The rows of each view, with what is told of it; of two rolling views of the same users made once."""
-    rolling: dict[frozenset[Cohort], list[Answered]] = {}
-    for name, cells in told.items():
-        view = View.of(name, book, sums)
-        agenda = _agenda(book, sums, name, begun)
-        if name not in ROLLING or book.cuts is None:
-            yield from _results(sums, view, agenda, cells)
-            continue
-        users = frozenset(book.cuts.by_rule[ROLLING[name]].inside)
-        if users not in rolling:
-            rolling[users] = list(_results(sums, view, agenda, cells))
-        yield from (each._replace(row={**each.row, "view": name}) for each in rolling[users])
+    twins = [name for name in ROLLING if name in told and book.cuts is not None]
+    users = {frozenset(book.cuts.by_rule[ROLLING[name]].inside) for name in twins} if book.cuts else set()
+    twin = twins.pop() if len(users) < len(twins) else None
+    for each in _results(book, sums, {name: cells for name, cells in told.items() if name != twin}, begun):
+        yield each
+        if twin and each.question.view in twins:
+            yield each._replace(row={**each.row, "view": twin}, question=each.question._replace(view=twin))
 
 
-def _agenda(book: Book, sums: Sums, view: str, begun: Begun) -> Agenda:
-    """The book's agenda of a view, made anew where it no longer holds."""
-    ground, agenda = Ground.of(sums), book.agendas.get(view)
-    if agenda is None or not agenda.holds(ground, view, begun):
-        agenda = book.agendas[view] = Agenda.of(ground, view, begun)
+def _agenda(book: Book, sums: Sums, views: tuple[str, ...], begun: Begun) -> Agenda:
+    """The book's agenda of these views, made anew where it no longer holds."""
+    ground, agenda = Ground.of(sums), book.agendas.get(views)
+    if agenda is None or not agenda.holds(ground, begun):
+        agenda = book.agendas[views] = Agenda.of(ground, views, begun)
     return agenda
 
 
-def _results(sums: Sums, view: View, agenda: Agenda, told: Row) -> Iterator[Answered]:
-    as_of_ms = told["as_of"]
-    strata = [_strata(view, question) for question in agenda.questions]
-    users_per_day = [_users_per_day(sums, view, question, as_of_ms) for question in agenda.questions]
+def _results(book: Book, sums: Sums, told: Mapping[str, Row], begun: Begun) -> Iterator[Answered]:
+    agenda = _agenda(book, sums, tuple(told), begun)
+    views = {name: View.of(name, book, sums) for name in told}
+    asked = [(views[question.view], question, told[question.view]) for question in agenda.questions]
+    strata = [_strata(view, question) for view, question, _ in asked]
+    users_per_day = [_users_per_day(sums, view, question, cells["as_of"]) for view, question, cells in asked]
     found = compare_pairs(
         Pairs.from_moments(list(chain.from_iterable(strata)), agenda.kinds),
         replace(agenda.asked, users_per_day=np.array(users_per_day, dtype=np.float64)),
@@ -241,16 +238,17 @@ def _results(sums: Sums, view: View, agenda: Agenda, told: Row) -> Iterator[Answ
     )
     names = ("n_control", "n_treatment", "status", "reason", *STATISTICS, *BESIDE_ROWS)
     crossed: dict[tuple[object, ...], float | None] = {}
-    for question, comparison, pairs, *cells in zip(
-        agenda.questions, agenda.comparisons, strata, *found.cells(names), strict=True
+    for (view, question, common), comparison, pairs, *cells in zip(
+        asked, agenda.comparisons, strata, *found.cells(names), strict=True
     ):
-        place = question.subject.versions, question.segment, *(view.sums(each) for each, *_ in question.arms)
+        who = {view.sums(metric) for _, metric in question.subject.parts}
+        place = question.subject.versions, question.segment, *who
         if place not in crossed:
             crossed[place] = _crossed_p_value(view, question)
         answer = dict(zip(names, cells, strict=True))
         beside = {name: answer.pop(name) for name in BESIDE_ROWS}
-        basis = _basis(view, question, answer["seq_p_value"], as_of_ms)
-        row = {**told, **question.cells, **answer, **_limits(question, answer, crossed[place])}
+        basis = _basis(view, question, answer["seq_p_value"], common["as_of"])
+        row = {**common, **question.cells, **answer, **_limits(question, answer, crossed[place])}
         for config_version in question.subject.config_versions:
             of_version = {**row, "config_version": config_version, "seq_basis": basis}
             yield Answered(of_version, question, comparison, pairs, beside)
@@ -264,7 +262,7 @@ def _strata(view: View, question: Question) -> tuple[tuple[Moments, Moments], ..
             view.sums(metric).moments(control, metric.metric_id, question.segment, classes),
             view.sums(metric).moments(treatment, metric.metric_id, question.segment, classes),
         )
-        for metric, control, treatment in question.arms
+        for metric, control, treatment in question.subject.arms
     )
 
 
@@ -311,7 +309,7 @@ def _users_per_day(sums: Sums, view: View, question: Question, as_of_ms: int) ->
     classes = POLICIES[question.policy]
     users = sum(
         view.sums(metric).users(arm, question.segment, classes)
-        for metric, *arms in question.arms
+        for metric, *arms in question.subject.arms
         for arm in arms
     )
     return users * DAY_MS / elapsed_ms

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from jobs.scorecard.agenda import Question
 from jobs.scorecard.book import Book
 from jobs.scorecard.definitions import DAY_MS
 from jobs.scorecard.looks import SETTLED_MS, Looks
@@ -278,7 +279,8 @@ class Matured(Watched):
 
 
 def matured(answered: Answered) -> Answered:
-    question = replace(answered.question, view="matured")
+    asked = answered.question
+    question = Question.of(asked.subject, "matured", asked.segment, asked.policy)
     return answered._replace(row={**answered.row, "view": "matured"}, question=question)
 
 
