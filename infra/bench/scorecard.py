@@ -22,6 +22,7 @@ from infra.clickhouse import connect, one_line_errors
 from infra.definitions import Limits, draft_of, publish
 from infra.strict_yaml import Document
 from infra.topics import register_schemas
+from jobs.scorecard.operators import ANSWERED
 from jobs.scorecard.slots import SLOT, TOTAL
 from jobs.wiring.kafka import SLOTS_TOPIC
 from schemas.events import encode
@@ -43,7 +44,11 @@ SLOTS_EVERY_S = 5
 """As ``attribution.slots_ms``: the slots that the totals are made of, one each here."""
 LOOK_EVERY_S = 5
 ALL_WITHIN_S = 300
-ANSWERED = re.compile(r".*scorecard\.numRecordsIn")
+ANSWERS = re.compile(rf".*\.{ANSWERED}")
+TASKS = 2
+ROWS_A_SECOND = 2500
+"""Of each task of the attribution job, which tells totals less often where there are more of them
+(``MOST_ROWS_A_SECOND`` in ``AttributeOperator.java``)."""
 
 LAGS = """
 SELECT count(), quantileExact(0.5)(lag_s), max(lag_s)
@@ -57,13 +62,23 @@ COMPARISONS = "SELECT count() FROM results WHERE view = 'all'"
 
 
 class Load(NamedTuple):
-    """What is written every second: a total for each metric of each experiment in each of ``VARIANTS``."""
+    """What changes every second: a total for each metric of each experiment in each of ``VARIANTS``."""
 
     experiments: int = 1000
     metrics: int = 10
     seconds: int = 90
     """After all experiments have results and the warm-up."""
     warm_up_s: int = 30
+
+    @property
+    def totals(self) -> int:
+        """Series, which are told all at once."""
+        return self.experiments * len(VARIANTS) * (1 + self.metrics)
+
+    @property
+    def told_every_s(self) -> int:
+        """How often the attribution job would tell the totals."""
+        return max(1, math.ceil(self.totals / (TASKS * ROWS_A_SECOND)))
 
 
 class Lag(NamedTuple):
@@ -113,8 +128,7 @@ def measure(settings: Settings, load: Load) -> Kept:
     slots = Slots(load, register_schemas(settings)["Slot"])
     job = submit(settings, "jobs.scorecard", {})
     try:
-        answered = job.counter(ANSWERED, lambda vertex: "scorecard" in vertex)
-        return _watched(settings, load, slots, job, answered)
+        return _watched(settings, load, slots, job)
     finally:
         job.cancel()
 
@@ -199,7 +213,7 @@ def answer(found: Kept) -> Answer:
         name="scorecard",
         title=(
             f"{load.experiments:,} experiments × {load.metrics} metrics × {len(VARIANTS)} variants, "
-            "every total changed every second"
+            f"every total changed every second, told every {load.told_every_s} s"
         ),
         columns=("", "found"),
         rows=rows,
@@ -219,13 +233,12 @@ def answer(found: Kept) -> Answer:
     )
 
 
-def _watched(
-    settings: Settings, load: Load, slots: Slots, job: Watched, answered: Callable[[], float]
-) -> Kept:
+def _watched(settings: Settings, load: Load, slots: Slots, job: Watched) -> Kept:
     client = connect(settings)
     processes = {part: process_of(settings, part) for part in ("taskmanager", "clickhouse")}
     lags: list[Lag] = []
     used: dict[str, float] = {}
+    answered: Callable[[], float] = float
     answers = began = behind_s = 0.0
     has_all_at = math.inf
     with BatchProducer(settings) as producer:
@@ -235,8 +248,9 @@ def _watched(
         for second in count(1):
             time.sleep(max(0.0, start + second - time.monotonic()))
             behind_s = max(behind_s, time.monotonic() - start - second)
-            producer.send_records(SLOTS_TOPIC, slots.rows(second))
-            if second % SLOTS_EVERY_S == 0:
+            if second % load.told_every_s == 0:
+                producer.send_records(SLOTS_TOPIC, slots.rows(second))
+            if second % max(SLOTS_EVERY_S, load.told_every_s) == 0:
                 producer.send_records(SLOTS_TOPIC, slots.rows(second, SLOT))
             if second % LOOK_EVERY_S:
                 continue
@@ -247,6 +261,8 @@ def _watched(
             if used:
                 lags.append(lag)
             elif second >= has_all_at + load.warm_up_s:
+                # Known to the cluster once there was an answer.
+                answered = job.counter(ANSWERS, lambda vertex: "scorecard" in vertex)
                 used = {part: cpu_s(process) for part, process in processes.items()}
                 answers, began, behind_s = answered(), time.monotonic(), 0.0
             elif second > ALL_WITHIN_S:

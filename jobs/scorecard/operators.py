@@ -47,6 +47,9 @@ LATE_MS = 3000
 ANSWERS_SHARE_WHEN_LATE = 0.3
 """While what comes is older than this counting goes first, or answers would be ever later."""
 
+ANSWERED = "answers"
+"""The metric that counts how often view ``all`` of an experiment was computed anew."""
+
 ANSWERS_AHEAD_MS = 300.0
 """Changes come once a second, of all experiments at once; answers for so long need not wait."""
 
@@ -98,6 +101,7 @@ class Scorecard(KeyedCoProcessFunction):
         self._view_turns = Turns(VIEWS_SHARE)
         self._answer_turns = Turns(ANSWERS_SHARE, ahead_ms=ANSWERS_AHEAD_MS)
         self._memory = self._connect(self._clickhouse)
+        self._answered = runtime_context.get_metrics_group().counter(ANSWERED)
         self._began_ms = self._now_ms()
 
     def close(self) -> None:
@@ -202,6 +206,7 @@ class Scorecard(KeyedCoProcessFunction):
             with self._answer_turns.spending(turn):
                 for epoch in sorted(shelf.unanswered):
                     yield from self._answers(ctx.get_current_key(), shelf, shelf.book(epoch))
+                    self._answered.inc()
             shelf.unanswered.clear()
             self._wake_to_look(ctx, shelf)
 

@@ -39,10 +39,20 @@ class FakeContext:
     def __init__(self) -> None:
         self.states: dict[str, FakeState] = {}
         self.told = Told()
+        self.answers = 0
         self.timers_ms: set[int] = set()
 
     def get_map_state(self, descriptor: Any) -> FakeState:
         return self.states.setdefault(descriptor.name, FakeState())
+
+    def get_metrics_group(self) -> FakeContext:
+        return self
+
+    def counter(self, _: str) -> FakeContext:
+        return self
+
+    def inc(self) -> None:
+        self.answers += 1
 
     def get_current_key(self) -> str:
         return CHECKOUT
@@ -668,6 +678,7 @@ def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
     told = running.until(1014.0)
     assert views(told) == [(1014.0, ("all",))]
     assert views(running.until(1015.0)) == []
+    assert context.answers == 2
 
 
 def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,9 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private static final long serialVersionUID = 1;
     private static final long COVERAGE_EVERY_MS = 1000;
 
+    /** Of a task, besides those before a checkpoint: with very many experiments sums leave less often. */
+    static final int MOST_ROWS_A_SECOND = 2500;
+
     /** Clocks of tasks and brokers differ by less, and a row is on its way no longer. */
     private static final long UNSURE_MS = 60_000;
 
@@ -66,6 +69,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private final Surroundings.Finder surroundings;
     private final long flushMs;
     private final long slotsMs;
+    private final int mostRowsASecond;
 
     private transient UnitEngine engine;
     private transient LongConsumer definitions;
@@ -81,6 +85,8 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private transient boolean tellsCoverage;
     private transient long coverageToldMs;
     private transient long flushedMs;
+    private transient int rows;
+    private transient int slotRows;
     private transient long slotsFlushedMs;
 
     /** Since the last look. */
@@ -93,10 +99,11 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private transient UnitPages unitPages;
     private transient InternalTimerService<VoidNamespace> timers;
 
-    AttributeOperator(Surroundings.Finder surroundings, long flushMs, long slotsMs) {
+    AttributeOperator(Surroundings.Finder surroundings, long flushMs, long slotsMs, int mostRowsASecond) {
         this.surroundings = surroundings;
         this.flushMs = flushMs;
         this.slotsMs = slotsMs;
+        this.mostRowsASecond = mostRowsASecond;
     }
 
     @Override
@@ -215,6 +222,11 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
         getProcessingTimeService().registerTimer(now - now % flushMs + flushMs, this::look);
     }
 
+    /** Not before a row of the last time has had its share of a second: who reads them all must keep up. */
+    private long pauseMs(int rows) {
+        return rows * 1000L / mostRowsASecond;
+    }
+
     private void look(long now) {
         if (tellsCoverage && now >= coverageToldMs + COVERAGE_EVERY_MS && timers.currentWatermark() > 0) {
             coverageToldMs = now;
@@ -222,11 +234,11 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
         }
         // Nobody waits for what is late already: during a backlog more of a key goes into a row.
         long waitMs = Math.min(MOST_WAIT_MS, (now - record.appendTimeMs) / 4);
-        if (!hasReceived || now - slotsFlushedMs >= Math.max(slotsMs, waitMs)) {
+        if (!hasReceived || now - slotsFlushedMs >= Math.max(Math.max(slotsMs, waitMs), pauseMs(slotRows))) {
             flushSlots();
-        } else if (now - flushedMs >= waitMs) {
+        } else if (now - flushedMs >= Math.max(waitMs, pauseMs(rows))) {
             flushedMs = now;
-            sums.flush();
+            rows = sums.flush();
         }
         writeAgain();
         hasReceived = false;
@@ -236,7 +248,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private void flushSlots() {
         flushedMs = getProcessingTimeService().getCurrentProcessingTime();
         slotsFlushedMs = flushedMs;
-        sums.flushSlots();
+        slotRows = sums.flushSlots();
     }
 
     /**

@@ -70,7 +70,10 @@ record DeltasSource(
                         "attribute",
                         InternalTypeInfo.of(DeltaRows.LOGICAL),
                         new AttributeOperator(
-                                Surroundings::real, flushEvery.toMillis(), flushSlotsEvery.toMillis()))
+                                Surroundings::real,
+                                flushEvery.toMillis(),
+                                flushSlotsEvery.toMillis(),
+                                AttributeOperator.MOST_ROWS_A_SECOND))
                 .uid("attribution-by-unit");
     }
 

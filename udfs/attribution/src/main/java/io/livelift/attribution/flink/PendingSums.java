@@ -101,24 +101,31 @@ final class PendingSums implements Output {
         collector.accept(rows.coverage(task, watermark));
     }
 
-    /** Sends a row for everything that something was added to; of slots only their totals, they go on waiting. */
-    void flush() {
+    /**
+     * Sends a row for everything that something was added to; of slots only their totals, they go on waiting.
+     *
+     * @return the number of rows
+     */
+    int flush() {
+        int told = 0;
         // Totals are appended on the way.
         for (int i = 0; i < pending.size(); i++) {
             Entry entry = pending.get(i);
             entry.isPending = false;
             if (entry.total == null) {
                 collector.accept(entry.taken(entry.untold));
+                told++;
             } else {
                 tell(entry);
             }
         }
         pending.clear();
+        return told;
     }
 
-    /** Sends everything, slots too. */
-    void flushSlots() {
-        flush();
+    /** Sends everything, slots too; returns the number of rows. */
+    int flushSlots() {
+        int told = flush() + pendingSlots.size();
         for (Entry entry : pendingSlots) {
             entry.waits = false;
             collector.accept(entry.taken(entry.told));
@@ -129,6 +136,7 @@ final class PendingSums implements Output {
             remembered = 0;
             totals.clear();
         }
+        return told;
     }
 
     private void tell(Entry slot) {

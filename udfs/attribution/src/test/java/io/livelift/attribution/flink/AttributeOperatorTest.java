@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.livelift.attribution.DefinitionCatalog;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
@@ -243,6 +244,22 @@ class AttributeOperatorTest {
             story.look();
             assertEquals(1, story.rows("slot").size());
             assertEquals(story.exposures("total"), story.exposures());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void rowsOfVeryManySeriesLeaveLessOften(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend, 2)) {
+            story.define("");
+            story.look();
+            List<Long> told = new ArrayList<>();
+            for (int user = 1; user <= 4; user++) {
+                story.assign("user-" + user, BEGINNING + user * OperatorStory.FLUSH_MS);
+                story.look();
+                told.add(story.exposures("total"));
+            }
+            assertEquals(List.of(1L, 1L, 1L, 4L), told, "three rows at two a second, then it is time for slots");
         }
     }
 

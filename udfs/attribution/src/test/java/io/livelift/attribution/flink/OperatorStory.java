@@ -57,7 +57,11 @@ final class OperatorStory implements AutoCloseable {
     private int events;
 
     OperatorStory(StateBackend backend) {
-        this(backend, "", new DefinitionCatalog(), null);
+        this(backend, AttributeOperator.MOST_ROWS_A_SECOND);
+    }
+
+    OperatorStory(StateBackend backend, int mostRowsASecond) {
+        this(backend, "", new DefinitionCatalog(), null, mostRowsASecond);
     }
 
     /**
@@ -66,6 +70,15 @@ final class OperatorStory implements AutoCloseable {
      */
     OperatorStory(
             StateBackend backend, String experimentId, DefinitionCatalog definitions, OperatorSubtaskState restored) {
+        this(backend, experimentId, definitions, restored, AttributeOperator.MOST_ROWS_A_SECOND);
+    }
+
+    private OperatorStory(
+            StateBackend backend,
+            String experimentId,
+            DefinitionCatalog definitions,
+            OperatorSubtaskState restored,
+            int mostRowsASecond) {
         this.definitions = definitions;
         DefinitionBook book = definitions;
         try {
@@ -79,7 +92,8 @@ final class OperatorStory implements AutoCloseable {
                                 written.forEach(key);
                             }),
                     FLUSH_MS,
-                    SLOTS_MS);
+                    SLOTS_MS,
+                    mostRowsASecond);
             task = new KeyedOneInputStreamOperatorTestHarness<>(operator, Received::unit, UnitKey.TYPE);
             task.setStateBackend(backend);
             ExecutionConfig config = task.getExecutionConfig();
