@@ -44,8 +44,9 @@ ANSWERS_SHARE = 0.6
 """Of a worker's time, for the views beside ``all`` and for ``all``; counting and writing have the rest."""
 
 LATE_MS = 3000
-ANSWERS_SHARE_WHEN_LATE = 0.3
-"""While what comes is older than this counting goes first, or answers would be ever later."""
+LEAST_OF_SHARE = 0.1
+"""The older than this what comes is, the less of their shares views and answers have, down to this part:
+counting goes first, or answers would be ever later."""
 
 ANSWERED = "answers"
 """The metric that counts how often view ``all`` of an experiment was computed anew."""
@@ -116,8 +117,7 @@ class Scorecard(KeyedCoProcessFunction):
         counted = self._count_totals(shelf, (change for change in changes if change.kind == TOTAL))
         spread = self._count_slots(experiment, shelf, (change for change in changes if change.kind != TOTAL))
         now_ms = self._now_ms()
-        is_late = now_ms - max((change.as_of_ms for change in changes), default=now_ms) > LATE_MS
-        self._answer_turns.share = ANSWERS_SHARE_WHEN_LATE if is_late else ANSWERS_SHARE
+        self._leave_time_to_count(now_ms - max((change.as_of_ms for change in changes), default=now_ms))
         for epoch in counted | spread.keys():
             shelf.book(epoch).pace.change(now_ms, slots=epoch in spread)
         if counted or spread:
@@ -184,6 +184,11 @@ class Scorecard(KeyedCoProcessFunction):
         yield from self._times.next_history_ms(experiment, book.pace)
         if (move_ms := book.next_move_ms()) is not None:
             yield book.pace.next_move_ms(move_ms)
+
+    def _leave_time_to_count(self, age_ms: int) -> None:
+        """Shares for an age of what comes."""
+        part = min(1.0, max(LEAST_OF_SHARE, LATE_MS / max(1, age_ms)))
+        self._answer_turns.share, self._view_turns.share = part * ANSWERS_SHARE, part * VIEWS_SHARE
 
     def _turn(
         self, turns: Turns, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, wakes_ms: set[int], now_ms: int

@@ -16,9 +16,9 @@ from jobs.scorecard.agenda import BESIDE_ALL, VIEWS
 from jobs.scorecard.looks import SETTLED_MS, SILENCE_MS, Looks
 from jobs.scorecard.operators import (
     ANSWERS_SHARE,
-    ANSWERS_SHARE_WHEN_LATE,
     EMISSION_BITS,
     LATE_MS,
+    LEAST_OF_SHARE,
     Scorecard,
     WriteRows,
 )
@@ -718,17 +718,18 @@ def test_history_that_is_due_waits_for_the_views_turn_without_asking_again_and_a
     assert views(running.until(free_s)) == [(free_s, VIEWS)]
 
 
-def test_while_what_comes_is_late_answers_leave_the_time_to_counting(
+def test_the_later_what_comes_is_the_more_time_answers_leave_to_counting(
     context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares = []
     monkeypatch.setattr(Turns, "take", lambda turns, now_ms: shares.append(turns.share) or Turn(0.0, 0.0))
     running = Running(context)
     running.define(published())
-    for step, age_s in enumerate([LATE_MS / 1000 + 1, 1.0]):
+    for step, age_s in enumerate([100 * LATE_MS / 1000, 2 * LATE_MS / 1000, 1.0]):
         at_ms = int((running.now_s - age_s) * 1000)
         running.slots(*(change._replace(as_of_ms=at_ms) for change in newer(SLOTS, step)))
-    assert shares == [ANSWERS_SHARE_WHEN_LATE, ANSWERS_SHARE]
+    wanted = (LEAST_OF_SHARE * ANSWERS_SHARE, ANSWERS_SHARE / 2, ANSWERS_SHARE)
+    assert shares == pytest.approx(wanted)
 
 
 def test_work_that_was_saved_up_is_done_at_once() -> None:
