@@ -40,8 +40,8 @@ STEPS = 8
 HOUR_MS = 3_600_000
 EMISSION_BITS = 52
 """Of a version, below the rebuild epoch: microseconds, as both jobs write it."""
-SLOTS_EVERY_S = 5
-"""As ``attribution.slots_ms``: the slots that the totals are made of, one each here."""
+SLOTS_EVERY_S = 10
+"""Of so many the attribution job tells slots before a checkpoint only; here each total is made of one."""
 LOOK_EVERY_S = 5
 ALL_WITHIN_S = 300
 ANSWERS = re.compile(rf".*\.{ANSWERED}")
@@ -250,7 +250,7 @@ def _watched(settings: Settings, load: Load, slots: Slots, job: Watched) -> Kept
             behind_s = max(behind_s, time.monotonic() - start - second)
             if second % load.told_every_s == 0:
                 producer.send_records(SLOTS_TOPIC, slots.rows(second))
-            if second % max(SLOTS_EVERY_S, load.told_every_s) == 0:
+            if second % SLOTS_EVERY_S == 0:
                 producer.send_records(SLOTS_TOPIC, slots.rows(second, SLOT))
             if second % LOOK_EVERY_S:
                 continue

@@ -6,10 +6,11 @@ layout can read an earlier one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
+
+import orjson
 
 from jobs.scorecard.cuts import Cuts, Read
 from jobs.scorecard.definitions import Definition
@@ -36,6 +37,9 @@ class Spread(NamedTuple):
         return self.first_cohort_ms, self.last_cohort_ms
 
 
+Spreads = dict[Group, Spread]
+
+
 @dataclass
 class Book:
     """Everything known of one experiment in one rebuild epoch: what one job of attribution has counted."""
@@ -44,7 +48,9 @@ class Book:
     """Of every group over all cohorts."""
     told: dict[Cohort, Slots] = field(default_factory=dict)
     """The same by version and segment, as state keeps them."""
-    spreads: dict[Group, Spread] = field(default_factory=dict)
+    spreads: Spreads = field(default_factory=dict)
+    spread: dict[Cohort, Spreads] = field(default_factory=dict)
+    """The same by version and segment."""
     definitions: dict[int, Definition] = field(default_factory=dict)
     epoch: int = 0
     cohorts: set[Cohort] = field(default_factory=set)
@@ -103,7 +109,7 @@ class Book:
         difference = slot.amount.minus(before.amount if before else NOTHING)
         known = self.spreads.get(group, Spread())
         updates, as_of_ms = known.updates + difference.updates, max(known.as_of_ms, change.as_of_ms)
-        self.spreads[group] = Spread(updates, as_of_ms, *_ends(known, change))
+        self._note(cohort, group, Spread(updates, as_of_ms, *_ends(known, change)))
         if known.first_cohort_ms == change.cohort_ms and change.n <= 0:
             self.lost.add(group)
         self.cohorts.add(cohort)
@@ -132,8 +138,12 @@ class Book:
                 and (slot := read(cohort).get(group)) is not None
                 and slot.n > 0
             )
-            self.spreads[group] = self.spreads[group]._replace(first_cohort_ms=next(starts, None))
+            place = Cohort(self.epoch, group.config_version, group.segment, 0)
+            self._note(place, group, self.spreads[group]._replace(first_cohort_ms=next(starts, None)))
         self.lost.clear()
+
+    def _note(self, cohort: Cohort, group: Group, spread: Spread) -> None:
+        self.spreads[group] = self.spread.setdefault(cohort.of_everyone, {})[group] = spread
 
 
 def _ends(known: Spread, change: Change) -> tuple[int | None, int | None]:
@@ -175,19 +185,20 @@ class Shelf:
         cls,
         totals: Iterable[tuple[Cohort, Slots]],
         definitions: Iterable[str],
-        spreads: Iterable[tuple[str, str]] = (),
+        spreads: Iterable[tuple[Cohort, Spreads]] = (),
         cohorts: Iterable[Cohort] = (),
         looks: Iterable[tuple[str, str]] = (),
     ) -> Self:
-        """Undoes ``encode_place``, ``encode_spread`` and ``Looks.encode``; reads the definitions topic."""
+        """The books of what state holds; undoes ``Looks.encode`` and reads the definitions topic."""
         shelf = cls(looks={int(epoch): Looks.decode(text) for epoch, text in looks})
         for cohort, slots in totals:
             book = shelf.book(cohort.epoch)
             book.told[cohort] = slots
             book.totals |= slots
-        for place, text in spreads:
-            epoch, group = decode_place(place)
-            shelf.book(epoch).spreads[group] = decode_spread(text)
+        for cohort, noted in spreads:
+            book = shelf.book(cohort.epoch)
+            book.spread[cohort] = noted
+            book.spreads |= noted
         for cohort in cohorts:
             shelf.book(cohort.epoch).cohorts.add(cohort)
         for definition in map(Definition.from_json, definitions):
@@ -195,28 +206,24 @@ class Shelf:
         return shelf
 
 
-def encode_place(epoch: int, group: Group) -> str:
-    """The key of a group in state."""
-    return json.dumps([epoch, *group], ensure_ascii=False, separators=(",", ":"))
+def encode_spreads(spreads: Spreads) -> str:
+    """The value of a version and segment in state."""
+    rows = [
+        (group.variant_id, group.metric_id, group.unit_class, group.region, *spread)
+        for group, spread in spreads.items()
+    ]
+    return orjson.dumps([LAYOUT, rows]).decode()
 
 
-def decode_place(text: str) -> tuple[int, Group]:
-    """Undoes ``encode_place``."""
-    epoch, *group = json.loads(text)
-    return epoch, Group(*group)
-
-
-def encode_spread(spread: Spread) -> str:
-    """What is remembered of a group's slots together, in state."""
-    return json.dumps([LAYOUT, *spread], separators=(",", ":"))
-
-
-def decode_spread(text: str) -> Spread:
-    """Undoes ``encode_spread``, of this layout or an earlier released one.
+def decode_spreads(cohort: Cohort, text: str) -> Spreads:
+    """Undoes ``encode_spreads``, of this layout or an earlier released one.
 
     Raises:
         ValueError: The layout is unknown: the state was written by another release.
     """
-    layout, *rest = json.loads(text)
+    layout, rows = orjson.loads(text)
     check_layout("spreads", layout)
-    return Spread(*rest)
+    return {
+        Group(cohort.config_version, variant_id, metric_id, cohort.segment, unit_class, region): Spread(*rest)
+        for variant_id, metric_id, unit_class, region, *rest in rows
+    }

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedCoProcessFunction, MapFunction, RuntimeContext
@@ -15,7 +15,7 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 from config.settings import ClickHouse
 from jobs.scorecard import rows, tables, verdicts
 from jobs.scorecard.agenda import ALL, ASKED_AGAIN_AND_AGAIN, BESIDE_ALL, VIEWS
-from jobs.scorecard.book import Book, Shelf, Spread, encode_place, encode_spread
+from jobs.scorecard.book import Book, Shelf, Spread, decode_spreads, encode_spreads
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.looks import Looks
@@ -36,6 +36,8 @@ from jobs.scorecard.slots import (
 )
 from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
 
+T = TypeVar("T")
+
 REMEMBERED_EXPERIMENTS = 1024
 """Decoded in memory, per worker; the others are read from state again when they change."""
 
@@ -44,7 +46,7 @@ ANSWERS_SHARE = 0.6
 """Of a worker's time, for the views beside ``all`` and for ``all``; counting and writing have the rest."""
 
 LATE_MS = 3000
-LEAST_OF_SHARE = 0.1
+LEAST_OF_SHARE = 0.2
 """The older than this what comes is, the less of their shares views and answers have, down to this part:
 counting goes first, or answers would be ever later."""
 
@@ -94,7 +96,7 @@ class Scorecard(KeyedCoProcessFunction):
             return runtime_context.get_map_state(MapStateDescriptor(name, Types.STRING(), Types.STRING()))
 
         self._totals = texts("totals-by-segment")
-        self._spreads = texts("spreads-by-group")
+        self._spreads = texts("spreads-by-segment")
         self._slots = SlotStore(texts("slots-by-cohort"))
         self._definitions = texts("definitions-by-version")
         self._looks = texts("looks-by-epoch")
@@ -199,7 +201,9 @@ class Scorecard(KeyedCoProcessFunction):
         if due_ms <= now_ms:
             return turn
         shelf.turns[turns] = turn
-        self._wake(ctx, wakes_ms, due_ms)
+        # An earlier timer looks at it again; one for every change that comes meanwhile would be too many.
+        if all(wake_ms > due_ms for wake_ms in wakes_ms):
+            self._wake(ctx, wakes_ms, due_ms)
         return None
 
     def _answers_in_turn(
@@ -243,9 +247,9 @@ class Scorecard(KeyedCoProcessFunction):
         for epoch in epochs:
             shelf.book(epoch).find_first_cohorts(partial(self._slots.slots, experiment))
         for (epoch, group), known in before.items():
-            spread = shelf.book(epoch).spreads[group]
-            self._spreads.put(encode_place(epoch, group), encode_spread(spread))
-            epochs[epoch] |= spread.ends_ms != (known or Spread()).ends_ms
+            epochs[epoch] |= shelf.book(epoch).spreads[group].ends_ms != (known or Spread()).ends_ms
+        for place in {cohort.of_everyone for cohort in cohorts}:
+            self._spreads.put(encode_cohort(place), encode_spreads(shelf.book(place.epoch).spread[place]))
         return epochs
 
     def _answers(self, experiment: str, shelf: Shelf, book: Book) -> Iterator[Row]:
@@ -353,9 +357,9 @@ class Scorecard(KeyedCoProcessFunction):
     def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
         shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
-            _slots_in(self._totals),
+            _decoded(self._totals, decode_slots),
             self._definitions.values(),
-            self._spreads.items(),
+            _decoded(self._spreads, decode_spreads),
             self._slots.cohorts(),
             self._looks.items(),
         )
@@ -365,10 +369,10 @@ class Scorecard(KeyedCoProcessFunction):
         return shelf
 
 
-def _slots_in(state: MapState) -> Iterator[tuple[Cohort, Slots]]:
+def _decoded(state: MapState, decode: Callable[[Cohort, str], T]) -> Iterator[tuple[Cohort, T]]:
     for place, text in state.items():
         cohort = decode_cohort(place)
-        yield cohort, decode_slots(cohort, text)
+        yield cohort, decode(cohort, text)
 
 
 def _emitted(answered: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Row]:

@@ -46,6 +46,11 @@ class Cohort(NamedTuple):
     segment: str
     start_ms: int
 
+    @property
+    def of_everyone(self) -> Cohort:
+        """The place of the same version and segment, whenever users came."""
+        return self._replace(start_ms=0)
+
 
 class Amount(NamedTuple):
     """``n`` users, the fourteen ``sums`` in micro-units (see ``udfs.stats.Moments``), and changes counted."""

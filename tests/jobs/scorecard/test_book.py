@@ -14,10 +14,9 @@ from jobs.scorecard.book import (
     Book,
     Shelf,
     Spread,
-    decode_place,
-    decode_spread,
-    encode_place,
-    encode_spread,
+    Spreads,
+    decode_spreads,
+    encode_spreads,
 )
 from jobs.scorecard.slots import (
     Amount,
@@ -46,10 +45,13 @@ MAYBE = st.none() | MOMENTS_MS
 SPREADS = st.builds(Spread, COUNTS, MOMENTS_MS, MAYBE, MAYBE)
 
 
-@given(st.integers(0, 2047), GROUPS, SPREADS)
-def test_spreads_are_read_back_as_they_were_written(epoch: int, group: Group, spread: Spread) -> None:
-    assert decode_place(encode_place(epoch, group)) == (epoch, group)
-    assert decode_spread(encode_spread(spread)) == spread
+@given(COHORTS, st.dictionaries(GROUPS, SPREADS, max_size=3))
+def test_spreads_are_read_back_as_they_were_written(cohort: Cohort, spreads: Spreads) -> None:
+    own = {
+        group._replace(config_version=cohort.config_version, segment=cohort.segment): spread
+        for group, spread in spreads.items()
+    }
+    assert decode_spreads(cohort, encode_spreads(own)) == own
 
 
 @given(AMOUNTS)
@@ -69,7 +71,7 @@ def test_slots_are_read_back_as_they_were_written(cohort: Cohort, slots: Slots) 
 
 def test_state_of_an_unknown_layout_is_refused_by_its_number() -> None:
     with pytest.raises(ValueError, match="layout 9 of the spreads"):
-        decode_spread("[9, 1, 1, null, null]")
+        decode_spreads(Cohort(0, 1, "", 0), "[9, []]")
     with pytest.raises(ValueError, match="layout 2 of the slots"):
         decode_slots(Cohort(0, 1, "", 0), "[2, []]")
 
@@ -100,7 +102,7 @@ def test_the_books_of_an_experiment_are_its_state() -> None:
     state = [(Cohort(epoch, 1, "", 0), {group: total}) for epoch, total in ((0, before), (2, rebuilt))]
     cohorts = {epoch: Cohort(epoch, 1, "", NOON_MS + epoch) for epoch in (0, 2)}
     spread = Spread(6, 7, NOON_MS, NOON_MS)
-    spreads = [(encode_place(2, group), encode_spread(spread))]
+    spreads = [(Cohort(2, 1, "", 0), {group: spread})]
     shelf = Shelf.from_state(state, [text], spreads, cohorts.values())
     assert [book.spreads for book in shelf.books.values()] == [{}, {group: spread}]
     assert {epoch: book.totals for epoch, book in shelf.books.items()} == {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from itertools import pairwise
+from itertools import chain, count, pairwise, repeat
 from typing import Any
 
 import pytest
@@ -679,6 +679,25 @@ def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
     assert views(told) == [(1014.0, ("all",))]
     assert views(running.until(1015.0)) == []
     assert context.answers == 2
+
+
+def test_what_waits_for_its_turn_has_one_timer_however_much_comes_meanwhile(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
+    later_ms: Iterator[int] = count()
+    monkeypatch.setattr(Turns, "due_ms", lambda _, turn: int(turn.at_ms) + next(later_ms))
+    running.slots(*newer(SLOTS))
+    timers = len(context.timers_ms)
+    for step in range(2, 5):
+        running.slots(*newer(SLOTS, step))
+    assert len(context.timers_ms) == timers
+    later_ms = chain([5], repeat(0))
+    assert views(running.until(1014.1)) == [(1014.005, ("all",))]
 
 
 def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
