@@ -214,7 +214,7 @@ def _views(book: Book, sums: Sums, told: Mapping[str, Row], begun: Begun) -> Ite
     for each in _results(book, sums, {name: cells for name, cells in told.items() if name != twin}, begun):
         yield each
         if twin and each.question.view in twins:
-            yield each._replace(row={**each.row, "view": twin}, question=each.question._replace(view=twin))
+            yield Answered({**each.row, "view": twin}, *each[1:])
 
 
 def _agenda(book: Book, sums: Sums, views: tuple[str, ...], begun: Begun) -> Agenda:

@@ -222,9 +222,9 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
         getProcessingTimeService().registerTimer(now - now % flushMs + flushMs, this::look);
     }
 
-    /** Not before a row of the last time has had its share of a second: who reads them all must keep up. */
+    /** After rows for more than a second, so long that who reads them all can keep up. */
     private long pauseMs(int rows) {
-        return rows * 1000L / mostRowsASecond;
+        return Math.max(0, rows - mostRowsASecond) * 1000L / mostRowsASecond;
     }
 
     private void look(long now) {
