@@ -248,7 +248,8 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private void flushSlots() {
         flushedMs = getProcessingTimeService().getCurrentProcessingTime();
         slotsFlushedMs = flushedMs;
-        slotRows = sums.flushSlots();
+        rows = sums.flush();
+        slotRows = rows + sums.flushSlots();
     }
 
     /**

@@ -265,6 +265,30 @@ class AttributeOperatorTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void rowsOfABacklogHoldUpNothingOnceSlotsHaveLeft(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend, 5)) {
+            story.define("");
+            story.look();
+            for (int minute = 1; minute <= 10; minute++) {
+                story.assign("user-" + minute, BEGINNING - minute * 60 * SECOND);
+            }
+            long looks = OperatorStory.SLOTS_MS / OperatorStory.FLUSH_MS;
+            for (int look = 1; look <= looks; look++) {
+                story.assign("before-" + look, BEGINNING + look * OperatorStory.FLUSH_MS);
+                story.look();
+            }
+            assertEquals(story.exposures("total"), story.exposures(), "slots have left");
+            for (int look = 1; look < looks; look++) {
+                long told = story.exposures("total");
+                story.assign("after-" + look, BEGINNING + (looks + look) * OperatorStory.FLUSH_MS);
+                story.look();
+                assertEquals(told + 1, story.exposures("total"));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void nothingWaitsOnceTheBacklogIsWorkedOff(StateBackend backend) throws Exception {
         try (OperatorStory story = new OperatorStory(backend)) {
             story.define("");
