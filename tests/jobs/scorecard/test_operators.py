@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from itertools import chain, count, pairwise, repeat
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,132 +14,13 @@ from config.settings import ClickHouse
 from jobs.scorecard.agenda import BESIDE_ALL, VIEWS
 from jobs.scorecard.looks import SETTLED_MS, SILENCE_MS, Looks
 from jobs.scorecard.operators import (
-    ANSWERS_SHARE,
     EMISSION_BITS,
-    LATE_MS,
-    LEAST_OF_SHARE,
-    Scorecard,
     WriteRows,
 )
-from jobs.scorecard.pace import QUIET_MS, Times, Turn, Turns
+from jobs.scorecard.pace import QUIET_MS
 from jobs.scorecard.slots import Change
-from tests.jobs.scorecard.builders import Told, a_change, a_count, a_metric, published
-
-CHECKOUT = "acme/checkout"
-
-
-class FakeState(dict[str, str]):
-    put = dict.__setitem__
-
-
-class FakeContext:
-    """One key's view of the runtime: its state and its timers outlive the operator."""
-
-    def __init__(self) -> None:
-        self.states: dict[str, FakeState] = {}
-        self.told = Told()
-        self.answers = 0
-        self.timers_ms: set[int] = set()
-
-    def get_map_state(self, descriptor: Any) -> FakeState:
-        return self.states.setdefault(descriptor.name, FakeState())
-
-    def get_metrics_group(self) -> FakeContext:
-        return self
-
-    def counter(self, _: str) -> FakeContext:
-        return self
-
-    def inc(self) -> None:
-        self.answers += 1
-
-    def get_current_key(self) -> str:
-        return CHECKOUT
-
-    def timer_service(self) -> FakeContext:
-        return self
-
-    def register_processing_time_timer(self, at_ms: int) -> None:
-        self.timers_ms.add(at_ms)
-
-
-class FakeMemory:
-    """What ClickHouse remembers of the looks, by epoch."""
-
-    def __init__(self, texts: dict[int, str] | None = None) -> None:
-        self._texts = texts or {}
-
-    def looks(self, tenant_id: str, experiment_id: str, epoch: int) -> str:
-        assert f"{tenant_id}/{experiment_id}" == CHECKOUT
-        return self._texts.get(epoch, "")
-
-
-class Running:
-    """The operator over one key's state."""
-
-    def __init__(
-        self, context: FakeContext, now_s: float = 1000.0, remembered: dict[int, str] | None = None
-    ) -> None:
-        self._context = context
-        self.now_s = now_s
-        memory = FakeMemory(remembered)
-        self._operator = Scorecard(
-            ClickHouse(url="http://localhost"),
-            Times(),
-            now_s=lambda: self.now_s,
-            connect=lambda _: memory,  # type: ignore[arg-type, return-value]
-        )
-        self._operator.open(context)
-
-        self.answered: list[tuple[str, int]] = []
-        """Table and epoch of each answer to the last call."""
-
-    def slots(self, *changes: Change) -> dict[str, dict[str, list[Any]]]:
-        """Slots, and with them their totals."""
-        return self.records(self._context.told.changes(*changes))
-
-    def records(self, changes: Sequence[Change]) -> dict[str, dict[str, list[Any]]]:
-        row = Row(CHECKOUT, json.dumps(changes))
-        return self._answers(self._operator.process_element1(row, self._context))
-
-    def define(self, text: str) -> dict[str, dict[str, list[Any]]]:
-        return self._answers(self._operator.process_element2(Row(CHECKOUT, text), self._context))
-
-    def until(self, now_s: float) -> list[tuple[float, str, dict[str, list[Any]]]]:
-        """Let time pass; what the timers that fire meanwhile say: seconds, table and columns."""
-        said = []
-        fired: list[int] = []
-        while self._context.timers_ms and min(self._context.timers_ms) <= now_s * 1000:
-            at_ms = min(self._context.timers_ms)
-            fired.append(at_ms)
-            assert fired.count(at_ms) < 3, f"a timer at {at_ms} that is set again and again"
-            self._context.timers_ms.remove(at_ms)
-            self.now_s = max(self.now_s, at_ms / 1000)
-            emitted = self._operator.on_timer(at_ms, self._context)
-            said += [(self.now_s, table, json.loads(answered)) for table, answered in emitted]
-        self.now_s = now_s
-        return said
-
-    def _answers(self, emitted: Iterable[Row]) -> dict[str, dict[str, list[Any]]]:
-        answers = [(table, json.loads(answered)) for table, answered in emitted]
-        self.answered = [
-            (table, epoch) for table, columns in answers if table in TABLES for epoch in set(columns["epoch"])
-        ]
-        return dict(answers)
-
-
-SLOTS = [
-    a_change(variant, values, metric_id)
-    for variant, values in (("control", [1, 2, 3]), ("treatment", [2, 4, 6]))
-    for metric_id in ("", "revenue")
-]
-
-
-@pytest.fixture
-def context(monkeypatch: pytest.MonkeyPatch) -> FakeContext:
-    """A key of an operator whose work takes no time, so that only the test says what time it is."""
-    monkeypatch.setattr(Turns, "spending", lambda *_: nullcontext())
-    return FakeContext()
+from tests.jobs.scorecard.builders import a_change, a_count, a_metric, published
+from tests.jobs.scorecard.running import SLOTS, TABLES, UNSETTLED, FakeContext, Running, newer, views
 
 
 def timeless(answers: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
@@ -229,13 +109,6 @@ def in_epoch(epoch: int, changes: Sequence[Change]) -> list[Change]:
     return [change._replace(epoch=epoch) for change in changes]
 
 
-def newer(changes: Sequence[Change], by: int = 1) -> list[Change]:
-    return [change._replace(version=change.version + by) for change in changes]
-
-
-TABLES = ("result_rows", "sample_ratio_rows")
-
-
 def test_a_rebuild_has_a_book_of_its_own_beside_the_one_before(context: FakeContext) -> None:
     running = Running(context)
     running.define(published())
@@ -285,15 +158,6 @@ def test_the_rows_of_a_rebuild_have_greater_versions_than_those_of_the_job_befor
     assert earlier.slots(*in_epoch(1, SLOTS))["result_rows"]["version"][0] > later
 
 
-def views(said: Sequence[tuple[float, str, dict[str, list[Any]]]]) -> list[tuple[float, tuple[str, ...]]]:
-    """When results were told, and of which views."""
-    return [
-        (at_s, tuple(dict.fromkeys(columns["view"])))
-        for at_s, table, columns in said
-        if table == "result_rows"
-    ]
-
-
 def users(said: Sequence[tuple[float, str, dict[str, list[Any]]]], view: str) -> list[tuple[float, int]]:
     """When the users of both arms in a view were told."""
     found = []
@@ -309,8 +173,8 @@ def users(said: Sequence[tuple[float, str, dict[str, list[Any]]]], view: str) ->
 
 
 HOUR_S = 3600
-UNSETTLED = {0: Looks(0, unsettled_at_ms=2**50).encode()}
-"""Looks that never count, so that only time makes the job say anything."""
+
+
 A_DAY_AFTER_S = 25 * HOUR_S
 """When users of the first hour leave the last 24 hours."""
 
@@ -436,53 +300,6 @@ def test_a_job_that_stood_still_takes_what_it_missed_for_no_silence(context: Fak
     assert users(running.until(late_s + 10.0), "rolling_24h")[-1][1] == 0
 
 
-def turns_come(
-    monkeypatch: pytest.MonkeyPatch, turns: Turns | type[Turns], when: Callable[[int], int]
-) -> None:
-    """Whoever takes a turn now has it then, whatever the machine is busy with."""
-    monkeypatch.setattr(turns, "take", lambda *given: Turn(when(given[-1]), 0.0))
-    monkeypatch.setattr(turns, "due_ms", lambda *given: int(given[-1].at_ms))
-
-
-def turns_of(turns: Turns, number: int, cost_ms: float) -> int:
-    """So many turns one after the other; returns when the next may be."""
-    at_ms = 0
-    for _ in range(number):
-        turn = turns.take(at_ms)
-        at_ms = max(at_ms, turns.due_ms(turn))
-        turns.spent(turn, cost_ms)
-    return at_ms + round(cost_ms / turns.share)
-
-
-def test_looks_take_turns_and_a_tenth_of_the_time() -> None:
-    turns = Turns(share=0.1)
-    assert [turns.due_ms(turns.take(0)) for _ in range(3)] == [0, 0, 0]
-    at_ms = turns_of(turns, 200, cost_ms=20.0)
-    kept = [turns.take(at_ms) for _ in range(4)]
-    assert [turns.due_ms(turn) - at_ms for turn in kept] == pytest.approx([0, 200, 400, 600], abs=2)
-    assert turns.due_ms(turns.take(at_ms + 9000)) == at_ms + 9000
-
-
-def test_what_takes_longer_than_expected_makes_all_turns_that_wait_later() -> None:
-    """Many wait on a machine that is then busy with something else: their share stays what it is."""
-    turns = Turns(share=0.1)
-    at_ms = turns_of(turns, 200, cost_ms=20.0)
-    first, *others = [turns.take(at_ms) for _ in range(4)]
-    turns.spent(first, 50.0)
-    assert [turns.due_ms(turn) - at_ms for turn in others] == pytest.approx([500, 700, 900], abs=2)
-
-
-def test_a_look_whose_turn_is_later_is_made_then(
-    context: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running = Running(context)
-    running.define(published())
-    running.slots(*SLOTS)
-    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
-    assert views(running.until(1003.9)) == []
-    assert views(running.until(1004.0)) == [(1004.0, VIEWS)]
-
-
 HISTORIES = ["result_history_rows", "sample_ratio_history_rows"]
 
 
@@ -551,8 +368,14 @@ def test_the_views_of_a_change_are_those_beside_all(context: FakeContext) -> Non
 
 
 LATENCY = a_metric(id="latency", role="guardrail", direction="decrease", margin=0.02, stop=True)
+
+
 BEGAN_S = 1000.0
+
+
 FIRST_LOOK_S = BEGAN_S + SETTLED_MS / 1000
+
+
 CONFIRMED_S = FIRST_LOOK_S + SILENCE_MS / 1000
 
 
@@ -661,98 +484,3 @@ def test_a_batch_of_counts_is_written_to_both_tables() -> None:
     writing.open(FakeContext())
     assert writing.map(Row("counts", json.dumps([a_count(), a_count("activity", metric_id="revenue")]))) == 2
     assert written == ["ledger_rows", "activity_rows"]
-
-
-def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
-    context: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running = Running(context, remembered=UNSETTLED)
-    running.define(published())
-    running.slots(*SLOTS)
-    running.until(1010.0)
-    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
-    for step in range(1, 4):
-        assert running.slots(*newer(SLOTS[:-1], step), SLOTS[-1]._replace(n=step, version=step)) == {}
-        running.now_s += 1.0
-    assert views(running.until(1013.9)) == []
-    told = running.until(1014.0)
-    assert views(told) == [(1014.0, ("all",))]
-    assert views(running.until(1015.0)) == []
-    assert context.answers == 2
-
-
-def test_what_waits_for_its_turn_has_one_timer_however_much_comes_meanwhile(
-    context: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running = Running(context, remembered=UNSETTLED)
-    running.define(published())
-    running.slots(*SLOTS)
-    running.until(1010.0)
-    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
-    later_ms: Iterator[int] = count()
-    monkeypatch.setattr(Turns, "due_ms", lambda _, turn: int(turn.at_ms) + next(later_ms))
-    running.slots(*newer(SLOTS))
-    timers = len(context.timers_ms)
-    for step in range(2, 5):
-        running.slots(*newer(SLOTS, step))
-    assert len(context.timers_ms) == timers
-    later_ms = chain([5], repeat(0))
-    assert views(running.until(1014.1)) == [(1014.005, ("all",))]
-
-
-def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    running = Running(context, now_s=2000.0)
-    running.define(published())
-    running.slots(*SLOTS)
-    running.until(2020.0)
-    running.slots(*newer(SLOTS))
-    looked: list[float] = []
-    look_again = Scorecard._look_again
-
-    def looking(*of: Any) -> Iterable[Row]:
-        looked.append(running.now_s)
-        return look_again(*of)
-
-    monkeypatch.setattr(Scorecard, "_look_again", looking)
-    free_s = running.now_s + SETTLED_MS / 1000 + 5
-    turns = running._operator._answer_turns
-    turns_come(monkeypatch, turns, lambda now_ms: max(now_ms, int(free_s * 1000)))
-    running.until(free_s - 0.1)
-    assert looked == []
-    running.until(free_s)
-    assert looked == [free_s]
-
-
-def test_history_that_is_due_waits_for_the_views_turn_without_asking_again_and_again(
-    context: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running = Running(context, remembered=UNSETTLED)
-    running.define(published())
-    running.slots(*SLOTS)
-    running.until(1010.0)
-    running.slots(*newer(SLOTS))
-    turns, free_s = running._operator._view_turns, 1100.0
-    turns_come(monkeypatch, turns, lambda now_ms: max(now_ms, int(free_s * 1000)))
-    assert views(running.until(free_s - 1)) == []
-    assert views(running.until(free_s)) == [(free_s, VIEWS)]
-
-
-def test_the_later_what_comes_is_the_more_time_answers_leave_to_counting(
-    context: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shares = []
-    monkeypatch.setattr(Turns, "take", lambda turns, now_ms: shares.append(turns.share) or Turn(0.0, 0.0))
-    running = Running(context)
-    running.define(published())
-    for step, age_s in enumerate([100 * LATE_MS / 1000, 2 * LATE_MS / 1000, 1.0]):
-        at_ms = int((running.now_s - age_s) * 1000)
-        running.slots(*(change._replace(as_of_ms=at_ms) for change in newer(SLOTS, step)))
-    wanted = (LEAST_OF_SHARE * ANSWERS_SHARE, ANSWERS_SHARE / 2, ANSWERS_SHARE)
-    assert shares == pytest.approx(wanted)
-
-
-def test_work_that_was_saved_up_is_done_at_once() -> None:
-    turns = Turns(share=0.5, ahead_ms=300)
-    at_ms = turns_of(turns, 200, cost_ms=50.0) + 10_000
-    waiting_ms = [turns.due_ms(turns.take(at_ms)) - at_ms for _ in range(6)]
-    assert waiting_ms == pytest.approx([-300, -200, -100, 0, 100, 200], abs=2)

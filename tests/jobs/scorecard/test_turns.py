@@ -1,0 +1,159 @@
+"""Where there is more to do than time for it: turns, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, repeat
+from typing import Any
+
+import pytest
+from pyflink.common import Row
+
+from jobs.scorecard.agenda import VIEWS
+from jobs.scorecard.looks import SETTLED_MS
+from jobs.scorecard.operators import ANSWERS_SHARE, LATE_MS, LEAST_OF_SHARE, Scorecard
+from jobs.scorecard.pace import Turn, Turns
+from tests.jobs.scorecard.builders import published
+from tests.jobs.scorecard.running import SLOTS, UNSETTLED, FakeContext, Running, newer, views
+
+
+def turns_come(
+    monkeypatch: pytest.MonkeyPatch, turns: Turns | type[Turns], when: Callable[[int], int]
+) -> None:
+    """Whoever takes a turn now has it then, whatever the machine is busy with."""
+    monkeypatch.setattr(turns, "take", lambda *given: Turn(when(given[-1]), 0.0))
+    monkeypatch.setattr(turns, "due_ms", lambda *given: int(given[-1].at_ms))
+
+
+def turns_of(turns: Turns, number: int, cost_ms: float) -> int:
+    """So many turns one after the other; returns when the next may be."""
+    at_ms = 0
+    for _ in range(number):
+        turn = turns.take(at_ms)
+        at_ms = max(at_ms, turns.due_ms(turn))
+        turns.spent(turn, cost_ms)
+    return at_ms + round(cost_ms / turns.share)
+
+
+def test_looks_take_turns_and_a_tenth_of_the_time() -> None:
+    turns = Turns(share=0.1)
+    assert [turns.due_ms(turns.take(0)) for _ in range(3)] == [0, 0, 0]
+    at_ms = turns_of(turns, 200, cost_ms=20.0)
+    kept = [turns.take(at_ms) for _ in range(4)]
+    assert [turns.due_ms(turn) - at_ms for turn in kept] == pytest.approx([0, 200, 400, 600], abs=2)
+    assert turns.due_ms(turns.take(at_ms + 9000)) == at_ms + 9000
+
+
+def test_what_takes_longer_than_expected_makes_all_turns_that_wait_later() -> None:
+    """Many wait on a machine that is then busy with something else: their share stays what it is."""
+    turns = Turns(share=0.1)
+    at_ms = turns_of(turns, 200, cost_ms=20.0)
+    first, *others = [turns.take(at_ms) for _ in range(4)]
+    turns.spent(first, 50.0)
+    assert [turns.due_ms(turn) - at_ms for turn in others] == pytest.approx([500, 700, 900], abs=2)
+
+
+def test_a_look_whose_turn_is_later_is_made_then(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*SLOTS)
+    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
+    assert views(running.until(1003.9)) == []
+    assert views(running.until(1004.0)) == [(1004.0, VIEWS)]
+
+
+def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
+    for step in range(1, 4):
+        assert running.slots(*newer(SLOTS[:-1], step), SLOTS[-1]._replace(n=step, version=step)) == {}
+        running.now_s += 1.0
+    assert views(running.until(1013.9)) == []
+    told = running.until(1014.0)
+    assert views(told) == [(1014.0, ("all",))]
+    assert views(running.until(1015.0)) == []
+    assert context.answers == 2
+
+
+def test_what_waits_for_its_turn_has_one_timer_however_much_comes_meanwhile(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
+    later_ms: Iterator[int] = count()
+    monkeypatch.setattr(Turns, "due_ms", lambda _, turn: int(turn.at_ms) + next(later_ms))
+    running.slots(*newer(SLOTS))
+    timers = len(context.timers_ms)
+    for step in range(2, 5):
+        running.slots(*newer(SLOTS, step))
+    assert len(context.timers_ms) == timers
+    later_ms = chain([5], repeat(0))
+    assert views(running.until(1014.1)) == [(1014.005, ("all",))]
+
+
+def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(context, now_s=2000.0)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(2020.0)
+    running.slots(*newer(SLOTS))
+    looked: list[float] = []
+    look_again = Scorecard._look_again
+
+    def looking(*of: Any) -> Iterable[Row]:
+        looked.append(running.now_s)
+        return look_again(*of)
+
+    monkeypatch.setattr(Scorecard, "_look_again", looking)
+    free_s = running.now_s + SETTLED_MS / 1000 + 5
+    turns = running._operator._answer_turns
+    turns_come(monkeypatch, turns, lambda now_ms: max(now_ms, int(free_s * 1000)))
+    running.until(free_s - 0.1)
+    assert looked == []
+    running.until(free_s)
+    assert looked == [free_s]
+
+
+def test_history_that_is_due_waits_for_the_views_turn_without_asking_again_and_again(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    running.slots(*newer(SLOTS))
+    turns, free_s = running._operator._view_turns, 1100.0
+    turns_come(monkeypatch, turns, lambda now_ms: max(now_ms, int(free_s * 1000)))
+    assert views(running.until(free_s - 1)) == []
+    assert views(running.until(free_s)) == [(free_s, VIEWS)]
+
+
+def test_the_later_what_comes_is_the_more_time_answers_leave_to_counting(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = []
+    monkeypatch.setattr(Turns, "take", lambda turns, now_ms: shares.append(turns.share) or Turn(0.0, 0.0))
+    running = Running(context)
+    running.define(published())
+    for step, age_s in enumerate([100 * LATE_MS / 1000, 2 * LATE_MS / 1000, 1.0]):
+        at_ms = int((running.now_s - age_s) * 1000)
+        running.slots(*(change._replace(as_of_ms=at_ms) for change in newer(SLOTS, step)))
+    wanted = (LEAST_OF_SHARE * ANSWERS_SHARE, ANSWERS_SHARE / 2, ANSWERS_SHARE)
+    assert shares == pytest.approx(wanted)
+
+
+def test_work_that_was_saved_up_is_done_at_once() -> None:
+    turns = Turns(share=0.5, ahead_ms=300)
+    at_ms = turns_of(turns, 200, cost_ms=50.0) + 10_000
+    waiting_ms = [turns.due_ms(turns.take(at_ms)) - at_ms for _ in range(6)]
+    assert waiting_ms == pytest.approx([-300, -200, -100, 0, 100, 200], abs=2)
