@@ -241,7 +241,7 @@ def _results(book: Book, sums: Sums, told: Mapping[str, Row], begun: Begun) -> I
     for (view, question, common), comparison, pairs, *cells in zip(
         asked, agenda.comparisons, strata, *found.cells(names), strict=True
     ):
-        who = {view.sums(metric) for _, metric in question.subject.parts}
+        who = (view.sums(metric) for _, metric in question.subject.parts)
         place = question.subject.versions, question.segment, *who
         if place not in crossed:
             crossed[place] = _crossed_p_value(view, question)

@@ -17,6 +17,15 @@ from tests.jobs.scorecard.builders import published
 from tests.jobs.scorecard.running import SLOTS, UNSETTLED, FakeContext, Running, newer, views
 
 
+def answered(context: FakeContext) -> Running:
+    """An experiment of which everything is told, ten seconds after its slots came."""
+    running = Running(context, remembered=UNSETTLED)
+    running.define(published())
+    running.slots(*SLOTS)
+    running.until(1010.0)
+    return running
+
+
 def turns_come(
     monkeypatch: pytest.MonkeyPatch, turns: Turns | type[Turns], when: Callable[[int], int]
 ) -> None:
@@ -67,10 +76,7 @@ def test_a_look_whose_turn_is_later_is_made_then(
 def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
     context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = Running(context, remembered=UNSETTLED)
-    running.define(published())
-    running.slots(*SLOTS)
-    running.until(1010.0)
+    running = answered(context)
     turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
     for step in range(1, 4):
         assert running.slots(*newer(SLOTS[:-1], step), SLOTS[-1]._replace(n=step, version=step)) == {}
@@ -85,10 +91,7 @@ def test_many_changes_have_one_answer_where_there_is_no_time_for_more(
 def test_what_waits_for_its_turn_has_one_timer_however_much_comes_meanwhile(
     context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = Running(context, remembered=UNSETTLED)
-    running.define(published())
-    running.slots(*SLOTS)
-    running.until(1010.0)
+    running = answered(context)
     turns_come(monkeypatch, Turns, lambda now_ms: now_ms + 4000)
     later_ms: Iterator[int] = count()
     monkeypatch.setattr(Turns, "due_ms", lambda _, turn: int(turn.at_ms) + next(later_ms))
@@ -127,10 +130,7 @@ def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch:
 def test_history_that_is_due_waits_for_the_views_turn_without_asking_again_and_again(
     context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = Running(context, remembered=UNSETTLED)
-    running.define(published())
-    running.slots(*SLOTS)
-    running.until(1010.0)
+    running = answered(context)
     running.slots(*newer(SLOTS))
     turns, free_s = running._operator._view_turns, 1100.0
     turns_come(monkeypatch, turns, lambda now_ms: max(now_ms, int(free_s * 1000)))
