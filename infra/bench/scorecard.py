@@ -47,7 +47,7 @@ ALL_WITHIN_S = 300
 ANSWERS = re.compile(rf".*\.{ANSWERED}")
 TASKS = 2
 ROWS_A_SECOND = 2500
-"""Of each task of the attribution job, which tells totals less often where there are more of them
+"""Of each task of the attribution job: where there are more totals it waits after telling them
 (``MOST_ROWS_A_SECOND`` in ``AttributeOperator.java``)."""
 
 LAGS = """
@@ -78,7 +78,7 @@ class Load(NamedTuple):
     @property
     def told_every_s(self) -> int:
         """How often the attribution job would tell the totals."""
-        return max(1, math.ceil(self.totals / (TASKS * ROWS_A_SECOND)))
+        return max(1, math.ceil(self.totals / TASKS / ROWS_A_SECOND - 1))
 
 
 class Lag(NamedTuple):
