@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from infra.bench.scorecard import EMISSION_BITS, KINDS, VARIANTS, Load, Slots, definitions
+from config.settings import ROOT
+from infra.bench.scorecard import EMISSION_BITS, KINDS, ROWS_A_SECOND, VARIANTS, Load, Slots, definitions
 from infra.definitions import Limits, draft_of
 from infra.strict_yaml import Document
 from jobs.scorecard import operators
@@ -58,3 +59,9 @@ def test_the_sums_are_those_of_users_with_a_mean_a_spread_and_a_covariate() -> N
     assert moments.mean("y") > 0
     assert moments.covariance("y", "y") > 0
     assert 0 < moments.covariance("y", "x") < moments.covariance("x", "x")
+
+
+def test_totals_are_told_at_the_pace_of_the_attribution_job() -> None:
+    operator = ROOT / "udfs/attribution/src/main/java/io/livelift/attribution/flink/AttributeOperator.java"
+    assert f"MOST_ROWS_A_SECOND = {ROWS_A_SECOND};" in operator.read_text(encoding="utf-8")
+    assert [Load(experiments=each).told_every_s for each in (40, 300, 1000)] == [1, 1, 6]
