@@ -32,10 +32,10 @@ BUNDLE_MS = 20
 """Part of every result's age; longer ones save little, since what comes is already condensed."""
 
 ROWS_WINDOW_MS = 2000
-"""Of a slot, a minute of the ledger or of the activity one row is written in so long, the newest."""
+"""What comes in so long is written together: all rows of slots, the newest of each minute of the counts."""
 
 FUNCTIONS = {"sum_numbers": "SumNumbers"}
-"""In Java, so that rows of slots are left to nobody's Python."""
+"""In Java: with it a row of a slot needs no Python."""
 
 ROWS = Types.ROW_NAMED(["table_name", "answered"], [Types.STRING(), Types.STRING()])
 
@@ -66,7 +66,7 @@ def scorecard(tables: StreamTableEnvironment, settings: Settings, connect: Conne
 
 
 def slot_rows(tables: StreamTableEnvironment, settings: Settings, connect: Connect) -> None:
-    """The newest of what the slots topic says of each slot, per partition in the order of its log."""
+    """All that the slots topic says, per partition in the order of its log; ClickHouse keeps the newest."""
     tables.create_temporary_view("slot_rows", tables.sql_query(_sql("slot_rows")))
     batches = tables.sql_query(_sql("batches", rows="slot_rows", window=_seconds(ROWS_WINDOW_MS)))
     write(tables, batches, WriteRows(settings.clickhouse, connect), "write-slot-rows")
