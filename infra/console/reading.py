@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from infra.console import figures
 from infra.console.figures import Interval
+from udfs.attribution.reference import OTHER
 from udfs.stats import Reason
 
 Row = Mapping[str, Any]
@@ -131,6 +132,12 @@ class Reading:
     def colour(self) -> Colour:
         """How it is drawn."""
         return COLOURS.get(self.kind, Colour.OPEN)
+
+    @property
+    def segment_value(self) -> str:
+        """Who is in the segment, of its dimension; empty for everyone."""
+        value = self.segment.partition("=")[2]
+        return "all others" if value == OTHER else value
 
     @property
     def shown(self) -> Interval | None:

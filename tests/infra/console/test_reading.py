@@ -75,6 +75,13 @@ def test_what_a_row_says(row: dict[str, Any], metric: Metric, kind: Kind, colour
     assert (reading.kind, reading.colour) == (kind, colour)
 
 
+@pytest.mark.parametrize(
+    ("segment", "value"), [("country=DE", "DE"), ("note=a=b", "a=b"), ("country=__other__", "all others")]
+)
+def test_a_segment_is_called_by_its_value(segment: str, value: str) -> None:
+    assert read(a_segment(segment, 0.05, 0.01, 100), REVENUE).segment_value == value
+
+
 def test_a_goal_that_is_clear_alone_waits_for_its_family() -> None:
     reading = read(a_result(p_adjusted=0.08), REVENUE)
     assert reading.kind is Kind.OPEN
