@@ -46,10 +46,12 @@ def _stop(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def _invalid(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    found = sample_ratio(allocations_of(inputs["allocations"]))
+    allocations = allocations_of(inputs["allocations"])
+    found = sample_ratio(allocations)
     log_e = None if isinstance(found, Undetermined) else found.log_e_value
+    leaked = sum(sum(each.leaked.values()) for each in allocations)
     numbers = {"level": INVALID_ALPHA, "log_e": log_e}
-    return numbers, bool(is_invalid(_log_p(inputs["log_p_min"], log_e), inputs["leaked"]))
+    return numbers, bool(is_invalid(_log_p(inputs["log_p_min"], log_e), leaked))
 
 
 def _ship(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -62,7 +64,7 @@ def _ship(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     ]
     goals = [Goal(log_p, is_good) for log_p, is_good in inputs["goals"]]
     is_due = may_ship(
-        Goal(inputs["log_p_adjusted"], is_good=True),
+        Goal(_log_p(inputs["log_p_adjusted"], found["seq_log_e"]), is_good=True),
         goals,
         safe,
         alpha=comparison.alpha,

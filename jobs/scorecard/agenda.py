@@ -50,14 +50,20 @@ class Subject(NamedTuple):
     """Whose users are compared."""
     arms: tuple[tuple[Metric, Arm, Arm], ...]
     """Of each version the metric, the control and the treatment."""
+    is_current: bool
+    """Whether the newest version has both."""
     reason: Reason | None
     """Why it is not answered at all."""
 
     @classmethod
     def of(
-        cls, config_versions: tuple[int, ...], parts: tuple[tuple[Definition, Metric], ...], treatment: str
+        cls,
+        config_versions: tuple[int, ...],
+        parts: tuple[tuple[Definition, Metric], ...],
+        treatment: str,
+        newest: Definition,
     ) -> Self:
-        """What follows from the first three."""
+        """What follows from the first three and the experiment's newest version."""
         meanings = {
             (metric.meaning, definition.pre_period_days, definition.control) for definition, metric in parts
         }
@@ -70,6 +76,7 @@ class Subject(NamedTuple):
                 (metric, Arm(part.config_version, part.control), Arm(part.config_version, treatment))
                 for part, metric in parts
             ),
+            parts[-1][0] is newest,
             Reason.METRIC_CHANGED if len(meanings) > 1 else None,
         )
 
@@ -91,7 +98,7 @@ class Question(NamedTuple):
     reason: Reason | None
     """Why it is not answered at all."""
     family: int | None
-    """The goals of the experiment as a whole are adjusted together, for each view."""
+    """The goals of the newest version, over all versions, are adjusted together, for each view."""
 
     @classmethod
     def of(cls, subject: Subject, view: str, segment: str, policy: str) -> Self:
@@ -102,7 +109,7 @@ class Question(NamedTuple):
         never = view == MATURED and metric.window_ms is None
         reason = subject.reason or (Reason.NEVER_MATURES if never else None)
         is_goal = metric.role == "goal" and COMBINED in subject.config_versions
-        has_family = is_goal and not is_asked_once and not subject.reason
+        has_family = is_goal and subject.is_current and not is_asked_once
         family = ASKED_AGAIN_AND_AGAIN.index(view) if has_family else None
         return cls(subject, view, segment, policy, is_asked_once, reason, family)
 
@@ -225,6 +232,6 @@ def _subjects(definitions: Sequence[Definition]) -> Iterator[Subject]:
     for (_, treatment), found in parts.items():
         for part in found:
             alone = (part[0].config_version,) if len(found) > 1 else (part[0].config_version, COMBINED)
-            yield Subject.of(alone, (part,), treatment)
+            yield Subject.of(alone, (part,), treatment, definitions[-1])
         if len(found) > 1:
-            yield Subject.of((COMBINED,), tuple(found), treatment)
+            yield Subject.of((COMBINED,), tuple(found), treatment, definitions[-1])

@@ -5,15 +5,18 @@ from __future__ import annotations
 LAYOUT = 5
 """1 knew no epochs, 2 no cohorts, 3 no totals, 4 kept each of them apart; none was released."""
 
+LOOKS_LAYOUT = 5
+"""Of looks, which ClickHouse keeps too: they outlive changes of the rest."""
 
-def check_layout(what: str, layout: int) -> None:
+
+def check_layout(what: str, layout: int, known: int = LAYOUT) -> None:
     """Refuse what another release wrote.
 
     Raises:
         ValueError: The layout is unknown.
     """
-    if layout != LAYOUT:
+    if layout != known:
         raise ValueError(
-            f"layout {layout} of the {what} in state is unknown: this release knows {LAYOUT};"
+            f"layout {layout} of the {what} in state is unknown: this release knows {known};"
             " start the job without --restore"
         )

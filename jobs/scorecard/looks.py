@@ -14,13 +14,16 @@ Both only leave evidence out or weaken it, so a p that held for every look still
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from jobs.scorecard.layout import LAYOUT, check_layout
+from jobs.scorecard.layout import LOOKS_LAYOUT, check_layout
 from udfs.stats import planned_information
 from udfs.stats.sequential import mixture_precision
+
+log = logging.getLogger(__name__)
 
 APART_MS = 500
 """Two looks nearer to each other than this are one."""
@@ -97,6 +100,15 @@ class Looks:
         """No look yet."""
         return cls(now_ms, now_ms)
 
+    @classmethod
+    def remembered(cls, text: str, now_ms: int) -> Self:
+        """What a job without state goes on from; begun anew where the text is empty or another release's."""
+        try:
+            return cls.decode(text) if text else cls.begun(now_ms)
+        except ValueError as unknown:
+            log.warning("looks begin anew, running minima too: %s", unknown)
+            return cls.begun(now_ms)
+
     def look(
         self,
         evidence: Mapping[Key, Evidence],
@@ -127,8 +139,8 @@ class Looks:
             before = self.waiting.get(key, Waiting(now_ms, as_of_ms, found.log_p))
             weaker = max(before.log_p, found.log_p)
             is_apart = now_ms - before.at_ms >= (APART_MS if is_new else SILENCE_MS)
-            if is_apart:
-                self._enter(key, weaker, before.as_of_ms, found)
+            if is_apart or key in self.minima:
+                self._enter(key, weaker if is_apart else 0.0, before.as_of_ms, found)
             self.waiting[key] = (
                 Waiting(now_ms, as_of_ms, found.log_p) if is_apart else before._replace(log_p=weaker)
             )
@@ -170,18 +182,17 @@ class Looks:
 
     def _enter(self, key: Key, log_p: float, as_of_ms: int, evidence: Evidence) -> None:
         known = self.minima.get(key) or Minimum(0.0, None, evidence.frozen)
-        if key in self.minima and log_p >= known.log_p:
-            return
-        crossed_at_ms = known.crossed_at_ms
-        if crossed_at_ms is None and log_p < evidence.log_limit:
+        least, crossed_at_ms = min(known.log_p, log_p), known.crossed_at_ms
+        # A new definition may have moved the limit, so that what was confirmed long ago crosses it now.
+        if crossed_at_ms is None and least < evidence.log_limit:
             crossed_at_ms = as_of_ms
-        self.minima[key] = Minimum(min(known.log_p, log_p), crossed_at_ms, known.frozen)
+        self.minima[key] = Minimum(least, crossed_at_ms, known.frozen)
 
     def encode(self) -> str:
         """The text in state, and in ClickHouse for a job that begins without state."""
         waiting = [[key, *each] for key, each in self.waiting.items()]
         minima = [[key, each.log_p, each.crossed_at_ms, each.frozen] for key, each in self.minima.items()]
-        content = [LAYOUT, self.since_ms, self.unsettled_at_ms, waiting, minima, self.decided]
+        content = [LOOKS_LAYOUT, self.since_ms, self.unsettled_at_ms, waiting, minima, self.decided]
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -192,7 +203,7 @@ class Looks:
             ValueError: The layout is unknown: the text was written by another release.
         """
         layout, since_ms, unsettled_at_ms, waiting, minima, decided = json.loads(text)
-        check_layout("looks", layout)
+        check_layout("looks", layout, LOOKS_LAYOUT)
         return cls(
             since_ms,
             unsettled_at_ms,

@@ -309,10 +309,12 @@ class Scorecard(KeyedCoProcessFunction):
         is_new: bool = False,
     ) -> tuple[rows.Card | None, list[Row]]:
         """The card of these views as one more look, and what else there is to say of it."""
-        looks = self._looks_at(experiment, shelf, book.epoch, moment.now_ms)
-        card = rows.fill(book, moment, views, lambda *place: looks.frozen(("difference", *place)))
+        # Looking begins with the first card: before, a look would be due for ever.
+        looks_now = partial(self._looks_at, experiment, shelf, book.epoch, moment.now_ms)
+        card = rows.fill(book, moment, views, lambda *place: looks_now().frozen(("difference", *place)))
         if card is None:
             return None, []
+        looks = looks_now()
         before = looks.settled
         decided = verdicts.judge(card, looks, is_new=is_new, began_ms=self._began_ms)
         self._looks.put(str(book.epoch), looks.encode())
@@ -331,7 +333,7 @@ class Scorecard(KeyedCoProcessFunction):
         if epoch not in shelf.looks:
             tenant_id, experiment_id = experiment.split("/", 1)
             text = self._memory.looks(tenant_id, experiment_id, epoch)
-            shelf.looks[epoch] = Looks.decode(text) if text else Looks.begun(now_ms)
+            shelf.looks[epoch] = Looks.remembered(text, now_ms)
         return shelf.looks[epoch]
 
     def _wake_to_look(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf) -> None:

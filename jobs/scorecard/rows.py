@@ -297,7 +297,7 @@ def _users_per_day(sums: Sums, view: View, question: Question, as_of_ms: int) ->
     hour; before one hour beyond that width there is none. Users mature a window after they came.
     """
     subject = question.subject
-    if question.is_asked_once or subject.newest[0] is not sums.definitions[-1]:
+    if question.is_asked_once or not subject.is_current:
         return None
     since_ms = sums.first_cohort_ms(subject.versions)
     if since_ms is None:

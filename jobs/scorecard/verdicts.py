@@ -33,6 +33,9 @@ LEAK: Key = ("leak", ALL)
 DECISIONS = "decisions"
 """In place of a table's name: the record is for the decisions topic."""
 
+MOST_TOLD = math.log(1e9)
+"""Rarer than that is not told apart."""
+
 BIASED = "An estimate at the moment of a decision is biased away from zero: expect less afterwards."
 
 
@@ -139,17 +142,16 @@ def _fill_in(card: Card, looks: Looks) -> dict[Key, float]:
 
 
 def _adjusted(card: Card, looks: Looks) -> dict[Key, float]:
-    """ln p by Holm on the minima, a family for each view; without a confirmed look p is 1."""
-    members: dict[str, list[Key]] = {}
+    """ln p by Holm on the minima, a family for each view; without a confirmed look or an answer p is 1."""
+    families: dict[str, dict[Key, float]] = {}
     for each in card.main:
         if each.question.family is not None and each.row["config_version"] == COMBINED:
-            members.setdefault(each.row["view"], []).append(each.key)
+            log_p = 0.0 if each.question.reason else _minimum(looks, each.key).log_p
+            families.setdefault(each.row["view"], {})[each.key] = log_p
     return {
-        key: float(log_p)
-        for keys in members.values()
-        for key, log_p in zip(
-            keys, holm(np.array([_minimum(looks, key).log_p for key in keys])).tolist(), strict=True
-        )
+        key: log_p
+        for family in families.values()
+        for key, log_p in zip(family, holm(np.array([*family.values()])).tolist(), strict=True)
     }
 
 
@@ -178,7 +180,7 @@ def _main(card: Card, view: str) -> Iterator[Answered]:
     changed = {each.key[3:] for each in rows if each.question.subject.reason}
     for each in rows:
         newest = card.newest.config_version if each.key[3:] in changed else COMBINED
-        if each.row["config_version"] == newest and each.question.subject.newest[0] is card.newest:
+        if each.row["config_version"] == newest and each.question.subject.is_current:
             yield each
 
 
@@ -208,7 +210,7 @@ def _invalid(card: Card, looks: Looks) -> Iterator[Decision]:
     what = (
         f"{leaked} users are in variants that should receive nobody"
         if is_leak
-        else f"users did not arrive in the shares intended (p {math.exp(shares.log_p):.1e})"
+        else f"users did not arrive in the shares intended ({_by_chance(shares.log_p)})"
     )
     yield Decision(
         "invalid",
@@ -295,7 +297,7 @@ def _ships(card: Card, looks: Looks, adjusted: Mapping[Key, float]) -> Iterator[
             _minimum(looks, each.key).crossed_at_ms,
             _numbers(each) | {"level": alpha, "log_e": each.row["seq_log_e"]},
             f"Ship {treatment} of {_named(card)}: {each.row['metric_id']} is better than "
-            f"{each.row['control_variant']} (p {math.exp(goal.log_p):.1e} after correction), and every "
+            f"{each.row['control_variant']} ({_by_chance(goal.log_p)}, all goals considered), and every "
             f"guardrail is within its margin. {BIASED}",
             {
                 "comparison": comparison_json(each),
@@ -315,13 +317,20 @@ def _noninferior(looks: Looks, guard: Answered) -> float:
 
 
 def _goal(answered: Answered, adjusted: Mapping[Key, float]) -> Goal:
+    """The minimum alone may be of an effect that has turned round since."""
     row, sign = answered.row, 1.0 if answered.asked.direction == "increase" else -1.0
     estimate = row["abs_diff"] if row.get("cuped_abs_diff") is None else row["cuped_abs_diff"]
-    return Goal(adjusted[answered.key], estimate is not None and sign * estimate > 0.0)
+    now = 0.0 if row["seq_log_e"] is None else _log_p(row["seq_log_e"])
+    return Goal(max(adjusted[answered.key], now), estimate is not None and sign * estimate > 0.0)
 
 
 def _numbers(answered: Answered) -> Row:
     return {name: answered.row[name] for name in ("n_control", "n_treatment", "abs_diff")}
+
+
+def _by_chance(log_p: float) -> str:
+    """What a p means."""
+    return f"by chance alone in one of {math.exp(min(-log_p, MOST_TOLD)):,.0f} experiments at most"
 
 
 def _named(card: Card) -> str:
@@ -335,24 +344,27 @@ def _margin(answered: Answered) -> str:
     return f"a margin of {100 * (metric.margin or 0.0):g} %"
 
 
-def decision_id(tenant_id: str, experiment_id: str, epoch: int, *rest: Any) -> str:
-    """The same for the same crossing, whoever comes upon it and however often: ``rest`` is config version,
-    kind, metric and treatment."""
-    place = json.dumps([tenant_id, experiment_id, epoch, *rest], ensure_ascii=False)
-    return f"{rest[1]}-{hashlib.sha256(place.encode()).hexdigest()[:20]}"
+def decision_id(
+    tenant_id: str, experiment_id: str, config_version: int, kind: Kind, metric_id: str, treatment: str
+) -> str:
+    """The same for the same crossing, whoever comes upon it and however often, in a rebuild too."""
+    place = json.dumps(
+        [tenant_id, experiment_id, config_version, kind, metric_id, treatment], ensure_ascii=False
+    )
+    return f"{kind}-{hashlib.sha256(place.encode()).hexdigest()[:20]}"
 
 
 def _row(card: Card, decision: Decision) -> Row:
     kind, version, metric_id, treatment, crossed_at_ms, numbers, message, inputs = decision
-    newest, epoch = card.newest, card.book.epoch
+    newest = card.newest
     absent = dict.fromkeys(("abs_diff", "distance", "bound", "margin", "margin_abs"))
     known = {"rule": kind, "config_versions": sorted(card.book.definitions), **inputs}
     return {
         "decision_id": decision_id(
-            newest.tenant_id, newest.experiment_id, epoch, version, kind, metric_id, treatment
+            newest.tenant_id, newest.experiment_id, version, kind, metric_id, treatment
         ),
         "tenant_id": newest.tenant_id,
-        "epoch": epoch,
+        "epoch": card.book.epoch,
         "experiment_id": newest.experiment_id,
         "config_version": version,
         "kind": kind,

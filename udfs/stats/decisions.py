@@ -71,7 +71,8 @@ class Goal:
     """A goal of one treatment on matured users.
 
     Attributes:
-        log_p: ln p by Holm on running minima, over the family of goals and treatments.
+        log_p: ln p by Holm on running minima, over the family of goals and treatments; where this look
+            alone is weaker, ln of its p.
         is_good: The difference now lies on the good side.
     """
 

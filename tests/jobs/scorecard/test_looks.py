@@ -216,6 +216,27 @@ def test_rho_and_the_planned_information_follow_from_what_is_frozen() -> None:
     assert FROZEN.precision == pytest.approx((-2 * math.log(0.05) + math.log(1 - 2 * math.log(0.05))) / 1000)
 
 
+def test_a_limit_that_was_raised_is_crossed_by_what_was_confirmed_before() -> None:
+    looks = settled()
+    take(looks, [-2.0, -2.0])
+    assert looks.minima[REVENUE] == Minimum(-2.0, None, FROZEN)
+    raised = {REVENUE: Evidence(-1.0, math.log(0.2), FROZEN)}
+    at_ms = SETTLED + 1300
+    looks.look(raised, views=["all"], as_of_ms=at_ms, now_ms=at_ms, is_new=True)
+    assert looks.minima[REVENUE] == Minimum(-2.0, SETTLED + ONE_SECOND - 2000, FROZEN)
+
+
+def test_a_job_without_state_begins_anew_with_the_text_of_another_release(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert Looks.remembered("[99,0,0,[],[],[]]", BEGINNING) == Looks.begun(BEGINNING)
+    assert "looks begin anew, running minima too: layout 99" in caplog.text
+    looks = settled()
+    take(looks, [-2.0, -2.0])
+    assert Looks.remembered(looks.encode(), BEGINNING) == looks
+    assert Looks.remembered("", BEGINNING) == Looks.begun(BEGINNING)
+
+
 def test_the_text_of_another_release_is_refused_by_its_layout() -> None:
     with pytest.raises(ValueError, match="layout 99 of the looks in state is unknown"):
         Looks.decode("[99,0,0,null,[],[]]")

@@ -38,6 +38,12 @@ def test_slots_wait_for_their_definition(context: FakeContext) -> None:
     assert running.define(published())["result_rows"]["abs_diff"][0] == 2
 
 
+def test_without_a_definition_no_timer_asks_again_and_again(context: FakeContext) -> None:
+    running = Running(context)
+    running.slots(*SLOTS)
+    assert running.until(running.now_s + 60) == []
+
+
 def test_a_definition_waits_for_its_slots(context: FakeContext) -> None:
     running = Running(context)
     assert running.define(published()) == {}

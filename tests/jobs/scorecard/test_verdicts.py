@@ -109,6 +109,25 @@ def test_holm_uses_the_minima() -> None:
     assert watched.result(metric_id="latency")["p_adjusted"] == 1.0
 
 
+def test_the_family_is_that_of_the_newest_version() -> None:
+    """Whose other goal means something else now: it counts as one without an answer."""
+    watched = Watched(guarded(AS_BEFORE))
+    goals = [a_metric(), *(a_metric(id=each) for each in ("latency", "dropped", "dropped_too"))]
+    watched.book.definitions[1] = a_definition(metrics=goals)
+    watched.book.definitions[2] = a_definition(
+        config_version=2, metrics=[a_metric(), a_metric(id="latency", cap=1.0)]
+    )
+    add(watched.book, "control", AS_BEFORE, config_version=2)
+    add(watched.book, "treatment", [each + 0.7 for each in AS_BEFORE], config_version=2)
+    watched.look()
+    watched.look()
+    row = watched.result()
+    assert row["p_adjusted"] == pytest.approx(min(1.0, 2 * row["seq_p_min"]))
+    assert row["seq_p_min"] < 0.1
+    assert watched.result(metric_id="latency")["p_adjusted"] is None
+    assert watched.result(metric_id="dropped")["p_adjusted"] is None
+
+
 def test_rows_of_the_only_version_remember_what_those_of_the_combination_do() -> None:
     watched = Watched(moved(1.0))
     watched.look()
@@ -218,6 +237,25 @@ def test_where_the_metric_means_something_else_now_the_newest_version_stops_alon
     assert (decision["kind"], decision["config_version"]) == ("stop", 2)
 
 
+def test_a_rebuild_makes_the_same_decision() -> None:
+    watched, rebuilt = Watched(guarded(SLOWER)), Watched(replace(guarded(SLOWER), epoch=1))
+    watched.look()
+    rebuilt.look()
+    ((decision,), (again,)) = watched.look(), rebuilt.look()
+    assert again["decision_id"] == decision["decision_id"]
+    assert (decision["epoch"], again["epoch"]) == (0, 1)
+
+
+def test_harm_that_crosses_since_the_level_was_raised_says_when() -> None:
+    slightly = [each + 0.7 for each in AS_BEFORE]
+    watched = Watched(guarded(slightly, stop_alpha=1e-6))
+    assert [watched.look() for _ in range(3)] == [[]] * 3
+    watched.book.definitions[2] = a_definition(config_version=2, metrics=[a_metric(), LATENCY])
+    add(watched.book, "treatment", AS_BEFORE[:2], config_version=2)
+    (decision,) = watched.look()
+    assert (decision["kind"], decision["crossed_at"]) == ("stop", NOON_MS)
+
+
 def test_a_decision_is_valid_on_its_topic() -> None:
     watched = Watched(guarded(SLOWER))
     watched.look()
@@ -226,7 +264,7 @@ def test_a_decision_is_valid_on_its_topic() -> None:
 
 
 def test_an_id_says_what_is_decided_and_nothing_else_changes_it() -> None:
-    place = ("acme", "checkout", 0, 0, "stop", "latency", "treatment")
+    place = ("acme", "checkout", 0, "stop", "latency", "treatment")
     assert decision_id(*place) == decision_id(*place)
     others = [("globex", *place[1:]), (*place[:2], 1, *place[3:]), (*place[:-1], "other")]
     assert len({decision_id(*each) for each in (place, *others)}) == 4
@@ -286,7 +324,7 @@ def matured(answered: Answered) -> Answered:
 
 def shippable(latency: list[float] = AS_BEFORE, **changes: Any) -> Book:
     """Its goal moved up, and its first users came eight days ago."""
-    wide = [a_metric(), {**LATENCY, "margin": 0.1}]
+    wide = [a_metric(window_days=1), {**LATENCY, "margin": 0.1, "window_days": 1}]
     book = guarded(latency, **{"metrics": wide, "ship": True, "min_days": 7, **changes})
     add(book, "control", AS_BEFORE, since_ms=NOON_MS - 8 * DAY_MS)
     add(book, "treatment", [each + 1.0 for each in AS_BEFORE])
@@ -304,6 +342,19 @@ def test_a_better_goal_with_safe_guardrails_is_shipped_once() -> None:
     (decision,) = watched.look()
     assert (decision["kind"], decision["metric_id"], decision["level"]) == ("ship", "revenue", 0.05)
     assert watched.look() == []
+
+
+def test_nothing_is_shipped_because_of_what_has_turned_round_since() -> None:
+    turned = shippable(ship=False)
+    watched = Matured(turned)
+    assert kinds(watched) == []
+    add(turned, "treatment", [each + 0.05 for each in AS_BEFORE])
+    turned.definitions[1] = shippable().definitions[1]
+    assert kinds(watched) == []
+    goal = watched.result(view="matured")
+    assert goal["p_adjusted"] < 0.001
+    assert goal["abs_diff"] > 0.0
+    assert goal["seq_p_value"] > 0.5
 
 
 def test_nothing_is_shipped_that_was_not_asked_for() -> None:
