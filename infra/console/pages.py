@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from infra.console import figures, plots, trust
 from infra.console.definitions import Definition, Definitions
@@ -20,6 +21,9 @@ from infra.console.state import POLICIES, VIEWS, State
 from infra.console.verdict import Decision, Evidence, Split, Verdict, judge, reassurance
 
 DEFAULT_ALPHA = 0.05
+
+EXPERIMENTS_SHOWN = 100
+"""Of a tenant on a page of the list."""
 
 
 class Choice(NamedTuple):
@@ -63,6 +67,8 @@ class TenantList:
     tenant: str
     url: str
     experiments: tuple[Headline, ...]
+    following: str
+    """Address of those that come after; empty at the end."""
     freshness: Freshness
 
 
@@ -114,12 +120,20 @@ def tenant_list(
     coverage: Answer,
     definitions: Definitions,
     now: datetime,
+    after: str = "",
 ) -> TenantList:
-    """A tenant's experiments: those with results, and those that are defined and wait for users."""
+    """A tenant's experiments after one: those with results, and those that are defined and wait for users."""
     rows: dict[str, list[Row]] = {}
     for row in headlines.rows:
         rows.setdefault(row["experiment_id"], []).append(row)
     defined = {experiment for owner, experiment in definitions if owner == tenant}
+    names = sorted(rows.keys() | {name for name in defined if name > after})
+    if len(rows) >= EXPERIMENTS_SHOWN:
+        # Of those after it nothing was asked: they may have results.
+        names = [name for name in names if name <= max(rows)]
+    shown = names[:EXPERIMENTS_SHOWN]
+    is_end = shown == names and len(rows) < EXPERIMENTS_SHOWN
+    url = f"/tenants/{tenant}"
     as_of = max((row["as_of"] for row in headlines.rows), default=None)
     found = tuple(
         _headline(
@@ -136,9 +150,10 @@ def tenant_list(
             ),
             now,
         )
-        for experiment in sorted(rows.keys() | defined)
+        for experiment in shown
     )
-    return TenantList(tenant, f"/tenants/{tenant}", found, freshness(now, as_of, headlines, coverage))
+    following = "" if is_end else f"{url}?{urlencode({'after': shown[-1]})}"
+    return TenantList(tenant, url, found, following, freshness(now, as_of, headlines, coverage))
 
 
 def _headline(

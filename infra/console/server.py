@@ -28,7 +28,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from config.settings import Settings
 from infra.console import HOST, ConsoleError, figures
 from infra.console.definitions import Definitions, DefinitionsReader
-from infra.console.pages import Answers, chosen_reading, experiment_page, readings_of_everyone, tenant_list
+from infra.console.pages import (
+    EXPERIMENTS_SHOWN,
+    Answers,
+    TenantList,
+    chosen_reading,
+    experiment_page,
+    readings_of_everyone,
+    tenant_list,
+)
 from infra.console.queries import Query
 from infra.console.source import Answer, Source
 from infra.console.state import State, UnknownStateError
@@ -152,14 +160,15 @@ class _Pages:
             return RedirectResponse(f"/tenants/{self._tenant}")
         found = self._source.ask(Query.TENANTS)
         known = {row["tenant_id"] for row in found.rows} | {owner for owner, _ in self._definitions()}
-        lists = [self._list(tenant) for tenant in sorted(known - {PROBE_TENANT})]
+        lists = [self._list(tenant, self._headlines(tenant)) for tenant in sorted(known - {PROBE_TENANT})]
         return self._page("experiments.html", found, lists=lists, tenant="")
 
     def tenant(self, request: Request) -> Response:
-        """One tenant's experiments."""
-        tenant = self._allowed(request)
-        found = self._list(tenant)
-        return self._page("experiments.html", self._headlines(tenant), lists=[found], tenant=tenant)
+        """One tenant's experiments, from one on."""
+        tenant, after = self._allowed(request), request.query_params.get("after", "")
+        headlines = self._headlines(tenant, after)
+        lists = [self._list(tenant, headlines, after)]
+        return self._page("experiments.html", headlines, lists=lists, tenant=tenant)
 
     def experiment(self, request: Request) -> Response:
         """One experiment."""
@@ -190,18 +199,19 @@ class _Pages:
             raise HTTPException(404, "There is no such tenant here.")
         return tenant
 
-    def _headlines(self, tenant: str) -> Answer:
-        return self._source.ask(Query.HEADLINES, tenant=tenant)
+    def _headlines(self, tenant: str, after: str = "") -> Answer:
+        return self._source.ask(Query.HEADLINES, tenant=tenant, after=after, most=EXPERIMENTS_SHOWN)
 
-    def _list(self, tenant: str) -> Any:
+    def _list(self, tenant: str, headlines: Answer, after: str = "") -> TenantList:
         return tenant_list(
             tenant,
-            self._headlines(tenant),
+            headlines,
             self._source.ask(Query.SAMPLE_RATIO, tenant=tenant, experiment=""),
             self._source.ask(Query.DECISIONS, tenant=tenant, experiment="", moment_ms=0),
             self._source.ask(Query.COVERAGE),
             self._definitions(),
             self._now(),
+            after,
         )
 
     def _answers(self, state: State) -> Answers:

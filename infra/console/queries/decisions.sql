@@ -7,4 +7,5 @@ FROM decisions
 WHERE tenant_id = {tenant:String} AND ({experiment:String} = '' OR experiment_id = {experiment:String})
     AND decided_at <= moment
 ORDER BY decided_at DESC, decision_id
-LIMIT 500
+LIMIT 100 BY experiment_id
+LIMIT 5000

@@ -69,6 +69,26 @@ def test_the_list_tells_each_experiment_at_a_glance(settings: Settings, world: W
     assert words(pages(settings).get("/tenants/acme").text).count("gate-level") == 0
 
 
+def test_very_many_experiments_are_told_a_page_at_a_time_and_none_is_left_out(
+    settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("infra.console.pages", "infra.console.server"):
+        monkeypatch.setattr(f"{module}.EXPERIMENTS_SHOWN", 2)
+    world.add("result_rows", *(a_result(experiment_id=f"test-{number}") for number in range(5)))
+    client, address, told = pages(settings), "/tenants/acme", []
+    for _ in range(10):
+        page = client.get(address).text
+        told += re.findall(r'<h3><a href="[^"]*">([^<]*)</a></h3>', page)
+        following = re.search(r'href="([^"]*after=[^"]*)"', page)
+        if following is None:
+            break
+        address = following.group(1)
+    assert told == sorted(told)
+    assert set(told) >= {"checkout-button", "onboarding-tour", *(f"test-{number}" for number in range(5))}
+    assert len(told) == len(set(told))
+    assert client.get("/tenants/acme?after=zzz").status_code == 200
+
+
 def test_an_experiment_says_the_answer_and_everything_behind_it(settings: Settings, world: World) -> None:
     answer = pages(settings).get(CHECKOUT)
     said = words(answer.text)
@@ -134,7 +154,7 @@ def test_no_address_of_one_tenant_shows_anothers_rows(
         (Query.RESULTS_AS_OF, {**place, **look, "moment_ms": 0}),
         (Query.SAMPLE_RATIO, place),
         (Query.DECISIONS, {**place, "moment_ms": 0}),
-        (Query.HEADLINES, {"tenant": "acme"}),
+        (Query.HEADLINES, {"tenant": "acme", "after": "", "most": 100}),
     ):
         found = source.ask(query, **parameters)
         assert not found.failure
