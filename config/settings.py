@@ -2,14 +2,15 @@
 
 A setting comes from the environment (``LIVELIFT_KAFKA_BOOTSTRAP``), else from the file (``$LIVELIFT_CONFIG``
 or ``config/local.yaml``), else from the default written here. A key nobody knows, a key that is missing and a
-value of the wrong type stop the start with the name of the key.
+value that cannot be right stop the start with the name of the key.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,9 +30,15 @@ DAY_MS = 86_400_000
 GREATEST_EPOCH = 2047
 """Of the rebuild epochs, which stand above 52 bits of microseconds in a row's version."""
 
+GREATEST_PORT = 65535
+ADDRESS = re.compile(r"(\[[^\s\[\]]+\]|[^\s/:\[\]]+):([0-9]{1,5})")
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+URL = "must be an http or https URL with a host"
+URL_WITH_PORT = f"{URL} and a port"
+
 
 class SettingsError(Exception):
-    """A setting is missing, unknown or of the wrong type; the message is one line that names it."""
+    """A setting is missing, unknown or cannot be right; the message is one line that names it."""
 
 
 def at_least(minimum: int, default: int, *, maximum: int | None = None) -> Any:
@@ -39,11 +46,41 @@ def at_least(minimum: int, default: int, *, maximum: int | None = None) -> Any:
     return field(default=default, metadata={"minimum": minimum, "maximum": maximum})
 
 
+def a_port(default: int) -> Any:
+    """A TCP port with a default."""
+    return at_least(1, default, maximum=GREATEST_PORT)
+
+
+def a_text(is_right: Callable[[str], bool], must_be: str, default: Any = MISSING) -> Any:
+    """Text that is refused, with what it must be, where it is not right."""
+    return field(default=default, metadata={"is_right": is_right, "must_be": must_be})
+
+
+def is_url(text: str) -> bool:
+    """Whether it is the URL of a server, with a port or without."""
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def is_url_with_port(text: str) -> bool:
+    """Whether it is the URL of a server and says its port, of which not every reader knows the default."""
+    return is_url(text) and urlsplit(text).port is not None
+
+
+def is_addresses(text: str) -> bool:
+    """Whether it is one ``host:port`` or several with commas between."""
+    found = [ADDRESS.fullmatch(each.strip()) for each in text.split(",")]
+    return all(each is not None and 1 <= int(each[2]) <= GREATEST_PORT for each in found)
+
+
 @dataclass(frozen=True)
 class Kafka:
     """Where the log is and how topics are cut."""
 
-    bootstrap: str
+    bootstrap: str = a_text(is_addresses, "must be host:port, or several with commas between")
     replication: int = at_least(1, 1)
     slots_partitions: int = at_least(1, 2)
     tenant_partitions: int = at_least(1, 2)
@@ -53,14 +90,14 @@ class Kafka:
 class Registry:
     """The schema registry's Confluent API."""
 
-    url: str
+    url: str = a_text(is_url, URL)
 
 
 @dataclass(frozen=True)
 class Flink:
     """The cluster that runs both jobs, and how they run."""
 
-    rest_url: str
+    rest_url: str = a_text(is_url_with_port, URL_WITH_PORT)
     parallelism: int = at_least(1, 2)
     checkpoint_interval_ms: int = at_least(100, 3000)
     state_backend: Literal["hashmap", "rocksdb"] = "hashmap"
@@ -74,8 +111,10 @@ class Flink:
 class ClickHouse:
     """The results' database, by its HTTP interface."""
 
-    url: str
-    database: str = "livelift"
+    url: str = a_text(is_url_with_port, URL_WITH_PORT)
+    database: str = a_text(
+        lambda name: IDENTIFIER.fullmatch(name) is not None, "must be letters, digits and _", "livelift"
+    )
     user: str = "operator"
     password: str = ""
     password_file: str = ""
@@ -121,7 +160,7 @@ class Scorecard:
 class Webhook:
     """Who is told of decisions; nobody without ``url``."""
 
-    url: str = ""
+    url: str = a_text(lambda url: not url or is_url(url), URL, "")
     secret: str = ""
     """Signs what is sent; belongs into the environment."""
 
@@ -130,7 +169,7 @@ class Webhook:
 class Console:
     """The web page; it listens on the loopback interface only."""
 
-    port: int = at_least(1, 18080, maximum=65535)
+    port: int = a_port(18080)
     tenant: str = ""
     """The only tenant it shows; empty is every one."""
 
@@ -139,7 +178,7 @@ class Console:
 class Exporter:
     """What tells Prometheus how fresh and how complete results are."""
 
-    url: str = "http://127.0.0.1:18093"
+    url: str = a_text(is_url_with_port, URL_WITH_PORT, "http://127.0.0.1:18093")
     """Where it listens; its path is ``/metrics``."""
     interval_ms: int = at_least(500, 5000)
     """Between two looks at Kafka, Flink and ClickHouse."""
@@ -149,10 +188,10 @@ class Exporter:
 class Local:
     """What only the one-machine stack needs: ports that no URL names, and memory."""
 
-    kafka_controller_port: int = at_least(1, 19093)
-    flink_rpc_port: int = at_least(1, 18083)
-    jobmanager_metrics_port: int = at_least(1, 18091)
-    taskmanager_metrics_port: int = at_least(1, 18092)
+    kafka_controller_port: int = a_port(19093)
+    flink_rpc_port: int = a_port(18083)
+    jobmanager_metrics_port: int = a_port(18091)
+    taskmanager_metrics_port: int = a_port(18092)
     kafka_heap_mb: int = at_least(128, 768)
     registry_heap_mb: int = at_least(64, 256)
     jobmanager_process_mb: int = at_least(800, 1024)
@@ -213,14 +252,16 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         environ: Stands in for the process environment.
 
     Raises:
-        SettingsError: The file cannot be read, or a key is missing, unknown or of the wrong type.
+        SettingsError: The file cannot be read, or a key is missing, unknown or cannot be right.
     """
     environ = os.environ if environ is None else environ
-    path = path or Path(environ.get(CONFIG_VARIABLE) or ROOT / "config" / "local.yaml")
+    if environ.get(CONFIG_VARIABLE) == "":
+        raise SettingsError(f"environment: {CONFIG_VARIABLE} must name a file, not ''")
+    path = path or Path(environ.get(CONFIG_VARIABLE, ROOT / "config" / "local.yaml"))
     source = _Source(_shown(path), _read(path), dict(environ))
     source.refuse_unknown()
     settings: Settings = source.build(Settings, ())
-    _refuse_contradictions(_shown(path), settings.attribution)
+    _refuse_contradictions(_shown(path), settings)
     return _resolved(settings)
 
 
@@ -239,7 +280,17 @@ def port_of(url: str) -> int:
     return port
 
 
-def _refuse_contradictions(name: str, rules: Attribution) -> None:
+def _refuse_contradictions(name: str, settings: Settings) -> None:
+    rules = settings.attribution
+    bootstrap, registry_url = settings.kafka.bootstrap, settings.registry.url
+    if settings.local is not None and "," in bootstrap:
+        raise SettingsError(
+            f"{name}: kafka.bootstrap must be one host:port beside a section local, not {bootstrap!r}"
+        )
+    if settings.local is not None and not is_url_with_port(registry_url):
+        raise SettingsError(
+            f"{name}: registry.url must have a port beside a section local, not {registry_url!r}"
+        )
     if rules.retention_ms < rules.horizon_ms:
         raise SettingsError(
             f"{name}: attribution.retention_ms must be at least attribution.horizon_ms, "
@@ -260,10 +311,12 @@ def _resolved(settings: Settings) -> Settings:
 
 
 def _with_password(clickhouse: ClickHouse, run_dir: Path) -> ClickHouse:
-    file = run_dir / clickhouse.password_file
-    if clickhouse.password or not clickhouse.password_file or not file.is_file():
+    if clickhouse.password or not clickhouse.password_file:
         return clickhouse
-    return replace(clickhouse, password=file.read_text(encoding="utf-8").strip())
+    try:
+        return replace(clickhouse, password=_text_of(run_dir / clickhouse.password_file).strip())
+    except FileNotFoundError:
+        return clickhouse
 
 
 def _uri(location: str | Path) -> str:
@@ -278,13 +331,28 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _text_of(path: Path) -> str:
+    """What is in a file.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        SettingsError: It cannot be read.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SettingsError(f"{_shown(path)}: no such settings file") from None
+        raise
     except OSError as error:
         raise SettingsError(f"{_shown(path)}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{_shown(path)}: not UTF-8 (byte {error.start + 1})") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(_text_of(path))
+    except FileNotFoundError:
+        raise SettingsError(f"{_shown(path)}: no such settings file") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{_shown(path)}: not YAML ({' '.join(str(error).split())})") from error
     if content is None:
@@ -385,6 +453,10 @@ def _checked(where: str, raw: Any, hint: Any, each: Field[Any], *, is_text: bool
         return _whole(where, raw, each.metadata, is_text=is_text)
     if not isinstance(raw, str):
         raise SettingsError(f"{where} must be text, not {raw!r}")
+    if hint is Path and not raw.strip():
+        raise SettingsError(f"{where} must name a folder, not {raw!r}")
+    if "is_right" in each.metadata and not each.metadata["is_right"](raw):
+        raise SettingsError(f"{where} {each.metadata['must_be']}, not {raw!r}")
     return hint(raw)
 
 

@@ -70,5 +70,13 @@ def one_line_errors(settings: Settings) -> Iterator[None]:
             f"no ClickHouse answers at {settings.clickhouse.url}; start the stack with: livelift up"
         ) from error
     except ClickHouseError as error:
-        words = " ".join(str(error).split())
-        raise DatabaseError(f"ClickHouse: {words[:500]}") from error
+        raise DatabaseError(f"ClickHouse: {_sentence(str(error))[:500]}") from error
+
+
+def _sentence(text: str) -> str:
+    """What the server itself says is wrong, without what surrounds it; all words where it says nothing."""
+    words = " ".join(text.split())
+    said = words.partition("DB::Exception: ")[2] or words
+    for surroundings in (" Expected one of", " (version ", " (for url "):
+        said = said.partition(surroundings)[0]
+    return said.rstrip(".")

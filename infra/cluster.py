@@ -16,6 +16,7 @@ from config.settings import Settings
 ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 ANSWER_WITHIN_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.2
+LONGEST_CAUSE = 300
 
 
 class ClusterError(Exception):
@@ -174,7 +175,12 @@ def _job(listed: dict[str, Any]) -> Job:
 
 
 def _cause(trace: str) -> str:
-    """The innermost cause of a Java stack trace, which says what went wrong."""
+    """The innermost cause of a Java stack trace, which says what went wrong.
+
+    Of a long one the middle is left out: it begins with what failed, and Flink says why at its end.
+    """
     lines = [line.strip() for line in trace.splitlines()]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return (causes[-1] if causes else next(iter(lines), ""))[:300]
+    cause = causes[-1] if causes else next(iter(lines), "")
+    half = LONGEST_CAUSE // 2
+    return cause if len(cause) <= LONGEST_CAUSE else f"{cause[:half]} … {cause[-half:]}"

@@ -153,16 +153,15 @@ def plan(drafts: Iterable[Draft], published: Mapping[DefinitionKey, Published]) 
 
 
 def read_published(settings: Settings) -> dict[DefinitionKey, Published]:
-    """All definitions on the topic; the first of each key stands, as in the jobs.
+    """All definitions on the topic. As in the jobs the first of a key stands; what is none is passed over.
 
     Raises:
         BrokerError: No broker answers, or there is no such topic.
     """
     published: dict[DefinitionKey, Published] = {}
     for message in Broker(settings).read_to_end([TOPIC]):
-        value = message.value()
-        if value is not None:
-            content = json.loads(value)
+        with suppress(ValueError, KeyError, TypeError):  # what is no definition, the jobs pass over, too
+            content = json.loads(message.value() or "null")
             published.setdefault(_key(content), Published(content, message.timestamp()[1]))
     return published
 

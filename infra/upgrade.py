@@ -42,6 +42,12 @@ GOES_ON_WITHIN_SECONDS = 120.0
 HOPELESS_AFTER_FAILURES = 3
 LOOK_EVERY_SECONDS = 0.2
 
+WITHOUT_SAVEPOINT = (
+    "once livelift status shows it running, upgrade again; if it does not come to run, livelift down and "
+    "then livelift up start it with today's code from the newest state it left"
+)
+"""Only a job that runs steadily makes a savepoint; its newest checkpoint is there in any case."""
+
 
 class UpgradeError(Exception):
     """The upgrade was refused, or failed; one line that says what runs now and what to do."""
@@ -51,14 +57,15 @@ def upgrade_attribution(settings: Settings, say: Say) -> None:
     """Every lane of the attribution job goes on with today's Java function, one after the other.
 
     Raises:
-        UpgradeError: The plan or the rules are others than the running job's; a lane does not run; or one
-            could not go on.
+        UpgradeError: The plan or the rules are others than the running job's; a lane does not run steadily;
+            or one could not go on.
         ClusterError, DatabaseError: Flink or ClickHouse does not answer.
     """
     with alone(settings):
         cluster = Cluster(settings)
         lanes = _lanes(settings, cluster)
         for lane, job in lanes.items():
+            refuse_unsteady(job)
             refuse_difference(lane.name, cluster.parameters(job), must_match(settings))
         _refuse_unbuilt(settings, next(iter(lanes)), say)
         for lane, job in lanes.items():
@@ -69,13 +76,14 @@ def upgrade_scorecard(settings: Settings, say: Say) -> None:
     """The scorecard job goes on with today's statistics, once the tables have today's columns.
 
     Raises:
-        UpgradeError: It does not run, the tables cannot be migrated, or it could not go on.
+        UpgradeError: It does not run steadily, the tables cannot be migrated, or it could not go on.
         ClusterError: Flink does not answer.
     """
     with alone(settings):
         job = Cluster(settings).jobs().get(SCORECARD.name)
         if job is None:
             raise UpgradeError(f"{SCORECARD.name} does not run: livelift up starts it with today's code")
+        refuse_unsteady(job)
         _migrate(settings, say)
         _upgrade(settings, SCORECARD, job, say)
 
@@ -88,6 +96,19 @@ def _migrate(settings: Settings, say: Say) -> None:
         raise UpgradeError(f"{error}. Nothing was stopped") from error
     if versions:
         say(f"tables: migrated to {versions[-1]}")
+
+
+def refuse_unsteady(job: Job) -> None:
+    """Refuse a job that is starting or restarting, for it cannot make a savepoint.
+
+    Raises:
+        UpgradeError: It is.
+    """
+    if job.state != "RUNNING":
+        raise UpgradeError(
+            f"{job.name} is {job.state.lower()}, so it can make no savepoint now and nothing was stopped: "
+            f"{WITHOUT_SAVEPOINT}"
+        )
 
 
 def refuse_difference(name: str, before: dict[str, str], today: dict[str, str]) -> None:
@@ -138,7 +159,7 @@ def _upgrade(settings: Settings, launch: Launch, job: Job, say: Say) -> None:
         )
     except ClusterError as error:
         raise UpgradeError(
-            f"no savepoint: {error}. The job goes on as before; if it does not, livelift up starts it"
+            f"{launch.name} made no savepoint ({error}), so it was not upgraded: {WITHOUT_SAVEPOINT}"
         ) from error
     say(f"{launch.name}: stopped; from now on livelift up would go on from {savepoint}")
     before = submitted_jar(settings, launch.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from schemas.events import EventKind, own_schema
 from udfs.attribution.reference import Assignment, Outcome
@@ -32,12 +32,18 @@ def parse_line(kind: EventKind, line: str) -> Assignment | Outcome:
             or a tenant that can have no topic.
     """
     try:
-        content = json.loads(line)
+        content = json.loads(line, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise BadLineError(f"not JSON: {error.msg} at column {error.pos + 1}") from error
     except ValueError as error:
         raise BadLineError(f"not JSON: {error}") from error
     if not isinstance(content, dict):
         raise BadLineError(f"not a JSON object: {line.strip()[:60]}")
     return event_of(kind, content)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def event_of(kind: EventKind, content: dict[str, Any]) -> Assignment | Outcome:
@@ -70,7 +76,7 @@ def epoch_ms(given: object) -> int:
         try:
             moment = datetime.fromisoformat(given)
         except ValueError as error:
-            raise BadLineError(f"{given!r} is not ISO 8601") from error
+            raise BadLineError(f"{given!r} is not ISO 8601; write it like 2026-11-22T14:05Z") from error
         if moment.tzinfo is None:
             raise BadLineError(f"{given!r} has no zone; write it like 2026-01-31T12:00:00Z")
         return (moment - EPOCH) // timedelta(milliseconds=1)

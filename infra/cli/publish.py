@@ -52,7 +52,7 @@ def publish(
         published = publish_lines(settings, kind, lines, rate=rate, on_bad=on_bad, on_line=on_line)
     if bad_lines > LINES_NAMED:
         note(f"and {bad_lines - LINES_NAMED} more")
-    print(f"{published.sent} {kind} published")
+    print(f"{published.sent} {kind.removesuffix('s') if published.sent == 1 else kind} published")
     if published.bad:
         named = "1 bad line was" if published.bad == 1 else f"{published.bad} bad lines were"
         raise CliError(f"{file}: {named} not sent")

@@ -95,7 +95,8 @@ def results(
     elif output is ResultFormat.CSV:
         print_csv(rows)
     elif rows:
-        stdout().print(results_table(rows, ratios, decided, rules(settings), datetime.now(UTC)))
+        now = datetime.now(UTC)
+        stdout().print(results_table(rows, ratios, decided, rules(settings), now, question))
     else:
         refuse_nothing(settings, question)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Self
 
@@ -15,10 +15,13 @@ from rich.text import Text
 from infra.cli.output import Column, table
 from infra.definitions import DefinitionKey, Published
 from infra.reasons import in_words
-from infra.results import Row
+from infra.results import Question, Row, plain
 
 SAMPLE_RATIO_ALPHA = 0.001
 """Below it users are not spread as declared (docs/design.md, section 6)."""
+
+ALL = "all"
+"""The view of all users, whose sample ratio is judged."""
 
 COLUMNS = (
     Column("metric", may_fold=True),
@@ -80,7 +83,12 @@ class Rules:
 
 
 def results_table(
-    rows: Sequence[Row], ratios: Sequence[Row], decided: Sequence[Row], rules: Rules, now: datetime
+    rows: Sequence[Row],
+    ratios: Sequence[Row],
+    decided: Sequence[Row],
+    rules: Rules,
+    now: datetime,
+    question: Question = Question(),
 ) -> Group:
     """Each experiment's metrics under its name, as wide as a terminal of 80 to 100 columns."""
     ratio_of = {_experiment(ratio): ratio for ratio in ratios}
@@ -89,9 +97,9 @@ def results_table(
     for key in sorted(ratio_of.keys() | metrics_of.keys()):
         metrics, ratio = metrics_of.get(key, []), ratio_of.get(key)
         shown = (*metrics, *([ratio] if ratio else []))
-        parts.append(_title(key, max(row["as_of"] for row in shown), rules, now))
+        parts.append(_title(key, max(row["as_of"] for row in shown), rules, now, question))
         if ratio:
-            parts.append(Text(sample_ratio(ratio)))
+            parts.append(Text(sample_ratio(ratio, question.view)))
         parts += [
             Text(decision(each), "bold")
             for each in decided
@@ -135,15 +143,15 @@ def at_one_look(row: Row) -> str:
     return "" if lower is None else _units(lower, upper)
 
 
-def sample_ratio(ratio: Row) -> str:
-    """Who was seen, who was expected, and whether that fits."""
+def sample_ratio(ratio: Row, view: str = ALL) -> str:
+    """Who was seen, who was expected, and whether that fits: of all users, whatever the view."""
     counts = ", ".join(
         f"{variant} {count:,} (expected {expected:,.0f})"
         for variant, count, expected in zip(
             ratio["variants"], ratio["counts"], ratio["expected"], strict=True
         )
     )
-    return f"users: {counts}; {_spread(ratio)}"
+    return f"users{'' if view == ALL else f' of view {ALL}'}: {counts}; {_spread(ratio)}"
 
 
 def decision(row: Row) -> str:
@@ -166,16 +174,29 @@ def _spread(ratio: Row) -> str:
         return f"NOT as declared: {in_words(ratio['reason'])}"
     if p_value < SAMPLE_RATIO_ALPHA:
         return f"NOT spread as declared (p {probability(p_value)} at any look): do not trust the results"
+    if p_value == 1:
+        return "spread as declared"
     shown = f"p {probability(p_value)} at any look, doubtful below {SAMPLE_RATIO_ALPHA}"
     return f"spread as declared ({shown})"
 
 
-def _title(key: tuple[str, str], as_of: str, rules: Rules, now: datetime) -> Text:
-    age_s = max(0.0, (now - datetime.fromisoformat(as_of)).total_seconds())
+def _title(key: tuple[str, str], newest: str, rules: Rules, now: datetime, question: Question) -> Text:
+    """The experiment, how it is looked at, and up to which event."""
     alpha = rules.alphas.get(key)
     level = "" if alpha is None else f"; intervals of {100 * (1 - alpha):g} %"
     name = escape("/".join(key))
-    return Text.from_markup(f"[bold]{name}[/bold]  as of {as_of[:19]}Z, {duration(age_s)} ago{level}")
+    view = "" if question.view == ALL else f", view {question.view}"
+    return Text.from_markup(f"[bold]{name}[/bold]{view}  {_counted(newest, now, question.as_of_ms)}{level}")
+
+
+def _counted(newest: str, now: datetime, as_of_ms: int | None) -> str:
+    """Which event was the newest, of now with its age, or at the moment that was asked for."""
+    counted = f"counted up to {newest[:19]}Z"
+    if as_of_ms is not None:
+        then = plain(datetime.fromtimestamp(as_of_ms / 1000, UTC))
+        return f"as of {then[:19]}Z, {counted}"
+    age_s = max(0.0, (now - datetime.fromisoformat(newest)).total_seconds())
+    return f"{counted}, {duration(age_s)} ago"
 
 
 def _metric(row: Row, rules: Rules) -> tuple[str, ...]:

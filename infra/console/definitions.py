@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock, Thread
 from typing import Any
@@ -15,6 +15,8 @@ from infra.console.reading import Metric
 from infra.definitions import DefinitionKey, Published, read_published
 
 READ_AGAIN_AFTER_S = 5.0
+COMPLETE_FOR_S = 2 * READ_AGAIN_AFTER_S
+"""So long nobody is told that what is not among the definitions is nowhere without a new reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,10 @@ class Definition:
         """From when on no user is assigned any more."""
         return min((each.ended_at for each in self.versions if each.ended_at), default=None)
 
+    def has_ended(self, moment: datetime) -> bool:
+        """Whether it was over by then."""
+        return self.ended_at is not None and self.ended_at <= moment
+
     def metric(self, metric_id: str) -> Metric:
         """The newest meaning of a metric; one that says nothing where no version has it."""
         for version in reversed(self.versions):
@@ -66,6 +72,17 @@ Definitions = Mapping[tuple[str, str], Definition]
 """By tenant and experiment."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the definitions, and how far."""
+
+    definitions: Definitions = field(default_factory=dict)
+    was_read: bool = False
+    """Whether they were ever read."""
+    is_complete: bool = False
+    """They were read within seconds: what is not among them is not defined."""
+
+
 class DefinitionsReader:
     """Reads the topic again when asked and some seconds have passed, beside whoever asks.
 
@@ -75,26 +92,31 @@ class DefinitionsReader:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
         self._known: Definitions = {}
+        self._read_at: float | None = None
         self._next = 0.0
         self._lock = Lock()
 
-    def __call__(self) -> Definitions:
+    def __call__(self) -> Known:
         """What is known now."""
         with self._lock:
-            if time.monotonic() >= self._next:
+            now = time.monotonic()
+            if now >= self._next:
                 self._next = float("inf")
                 Thread(target=self._read, name="definitions", daemon=True).start()
-            return self._known
+            read_at = self._read_at
+            is_complete = read_at is not None and now - read_at < COMPLETE_FOR_S
+            return Known(self._known, read_at is not None, is_complete)
 
     def _read(self) -> None:
-        known = None
+        began, known = time.monotonic(), None
         try:
             known = definitions(read_published(self._settings()))
         except BrokerError:
             pass  # what is known stays: it cannot have become wrong
         finally:
             with self._lock:
-                self._known = self._known if known is None else known
+                if known is not None:
+                    self._known, self._read_at = known, began
                 self._next = time.monotonic() + READ_AGAIN_AFTER_S
 
 

@@ -20,6 +20,8 @@ class Liveness(StrEnum):
     LIVE = "live"
     QUIET = "quiet"
     """Nothing new came, and nothing tells whether that is because nothing was sent."""
+    BEHIND = "behind"
+    """Newer events are counted, and not yet in the numbers."""
     PARTIAL = "partial"
     STOPPED = "stopped"
     PAST = "past"
@@ -62,7 +64,13 @@ class Freshness:
 
 
 def freshness(
-    now: datetime, as_of: datetime | None, main: Answer, coverage: Answer, *, past: datetime | None = None
+    now: datetime,
+    as_of: datetime | None,
+    main: Answer,
+    coverage: Answer,
+    *,
+    past: datetime | None = None,
+    behind_since: datetime | None = None,
 ) -> Freshness:
     """How old what is shown is.
 
@@ -71,6 +79,7 @@ def freshness(
         main: The answer the page is made of.
         coverage: The view ``coverage``; may be missing.
         past: The moment asked for, if one was.
+        behind_since: The newest event in the numbers, if newer ones are counted that are not in them yet.
     """
     regions = tuple(str(row["region"]) for row in coverage.rows)
     if main.failure:
@@ -78,7 +87,9 @@ def freshness(
     if past is not None:
         return Freshness(Liveness.PAST, f"as of {figures.moment(past)}", "", regions=regions)
     if coverage.rows:
-        return _by_region(now, coverage.rows, regions)
+        return _by_region(now, coverage.rows, regions, behind_since)
+    if behind_since is not None:
+        return _counting(now, behind_since, regions)
     if as_of is None:
         return Freshness(Liveness.QUIET, "nothing counted yet", "")
     age = (now - as_of).total_seconds()
@@ -102,22 +113,35 @@ def _stopped_reading(main: Answer, regions: tuple[str, ...]) -> Freshness:
     )
 
 
-def _by_region(now: datetime, rows: Sequence[Row], regions: tuple[str, ...]) -> Freshness:
+def _counting(now: datetime, since: datetime, regions: tuple[str, ...]) -> Freshness:
+    """Every region counts, and the numbers hold up to a moment."""
+    age_s = (now - since).total_seconds()
+    age = f"{figures.duration(age_s)} old"
+    if age_s > BEHIND_S:
+        return Freshness(Liveness.BEHIND, f"{age}, newer events are on their way", "", regions=regions)
+    return Freshness(Liveness.LIVE, age, "", regions=regions)
+
+
+def _by_region(
+    now: datetime, rows: Sequence[Row], regions: tuple[str, ...], behind_since: datetime | None
+) -> Freshness:
     lags = {str(row["region"]): (now - row["watermark"]).total_seconds() for row in rows}
     behind = {str(row["region"]): row["watermark"] for row in rows if lags[str(row["region"])] > BEHIND_S}
     missing = tuple(f"{region} is missing since {figures.moment(since)}" for region, since in behind.items())
     if len(behind) == len(rows):
-        since = figures.moment(max(behind.values()))
+        newest = figures.moment(max(behind.values()))
         return Freshness(
             Liveness.STOPPED,
-            f"stopped at {since}",
-            f"Nothing has been counted since {since}: what happened after is not in these numbers.",
+            f"stopped at {newest}",
+            f"Nothing has been counted since {newest}: what happened after is not in these numbers.",
             missing,
             tuple(behind),
             regions,
         )
-    age = figures.duration(max(lag for region, lag in lags.items() if region not in behind))
+    held = [row["watermark"] for row in rows if str(row["region"]) not in behind]
+    since = min([*held, *([behind_since] if behind_since else [])])
     if behind:
+        age = figures.duration((now - since).total_seconds())
         return Freshness(
             Liveness.PARTIAL,
             f"{age} old, without {figures.listed(sorted(behind))}",
@@ -126,4 +150,4 @@ def _by_region(now: datetime, rows: Sequence[Row], regions: tuple[str, ...]) -> 
             tuple(behind),
             regions,
         )
-    return Freshness(Liveness.LIVE, f"{age} old", "", regions=regions)
+    return _counting(now, since, regions)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from infra.console import figures, plots, trust
-from infra.console.definitions import Definition, Definitions
+from infra.console.definitions import Definition, Definitions, Known
 from infra.console.freshness import Freshness, freshness
 from infra.console.reading import Metric, Reading, read
 from infra.console.source import Answer, Row
@@ -42,6 +42,8 @@ class Answers(NamedTuple):
     sample_ratio: Answer
     """Of the moment asked for."""
     users: Answer
+    totals: Answer
+    """Up to when the experiment is counted; its results may be behind."""
     ledger: Answer
     coverage: Answer
     decisions: Answer
@@ -142,6 +144,7 @@ def tenant_list(
             [row for row in ratios.rows if row["experiment_id"] == experiment],
             [row for row in decisions.rows if row["experiment_id"] == experiment],
             definitions.get((tenant, experiment)),
+            headlines,
             freshness(
                 now,
                 max((row["as_of"] for row in rows.get(experiment, ())), default=None),
@@ -162,12 +165,17 @@ def _headline(
     ratios: Sequence[Row],
     decided: Sequence[Row],
     definition: Definition | None,
+    headlines: Answer,
     fresh: Freshness,
     now: datetime,
 ) -> Headline:
-    readings = _readings(rows, definition)
+    has_ended = definition is not None and definition.has_ended(now)
+    readings = _readings(rows, definition, has_ended=has_ended)
     split = trust.split_of(ratios)
-    verdict = judge(_evidence(readings, split, trust.in_force(decided, definition), fresh, state, definition))
+    in_force, nothing = trust.in_force(decided, definition), _nothing(state, headlines)
+    verdict = judge(
+        _evidence(readings, split, in_force, fresh, state, definition, has_ended=has_ended, nothing=nothing)
+    )
     ended = definition.ended_at if definition else None
     return Headline(
         experiment=state.experiment,
@@ -175,7 +183,7 @@ def _headline(
         verdict=verdict,
         users=sum(ratios[0]["counts"]) if ratios else 0,
         split=split,
-        about=f"ended {figures.moment(ended)}" if ended and ended <= now else "",
+        about=f"ended {figures.moment(ended)}" if ended and has_ended else "",
         freshness=fresh,
     )
 
@@ -183,30 +191,41 @@ def _headline(
 # ------------------------------------------------------------------------------------ the experiment
 
 
-def experiment_page(
-    state: State, answers: Answers, definition: Definition | None, now: datetime
-) -> ExperimentPage:
+def experiment_page(state: State, answers: Answers, known: Known, now: datetime) -> ExperimentPage:
     """One experiment, as the state asks for it."""
+    definition = known.definitions.get((state.tenant, state.experiment))
+    has_ended = definition is not None and definition.has_ended(state.as_of or now)
     rows = answers.results.rows
-    readings = _readings(rows, definition)
+    readings = _readings(rows, definition, has_ended=has_ended)
     everyone = [each for each in readings if not each.segment]
-    chosen = chosen_reading(state, everyone)
+    decided = trust.in_force(answers.decisions.rows, definition)
+    chosen = _chosen(state, everyone, decided)
     ledger = answers.ledger.rows[0] if answers.ledger.rows else None
     counted_up_to = max(
         [row["as_of"] for row in rows]
         + [row["counted_up_to"] for row in answers.ledger.rows if row["received"]],
         default=None,
     )
-    fresh = freshness(now, counted_up_to, answers.results, answers.coverage, past=state.as_of)
+    fresh = freshness(
+        now,
+        counted_up_to,
+        answers.results,
+        answers.coverage,
+        past=state.as_of,
+        behind_since=_behind_since(answers),
+    )
     ratios = [row for row in answers.sample_ratio.rows if not row["segment"]]
     split = Split.NOT_KEPT if state.as_of is not None and not ratios else trust.split_of(ratios)
-    decided = trust.in_force(answers.decisions.rows, definition)
-    evidence = _evidence(everyone, split, decided, fresh, state, definition)
+    nothing = _nothing(state, answers.results)
+    evidence = _evidence(
+        everyone, split, decided, fresh, state, definition, has_ended=has_ended, nothing=nothing
+    )
+    verdict = judge(evidence)
     return ExperimentPage(
         state=state,
         definition=definition,
-        about=_about(definition, now, is_anywhere=bool(rows) or not answers.results.was_read),
-        verdict=judge(evidence),
+        about=_about(definition, known, now, is_anywhere=bool(rows) or not answers.results.was_read),
+        verdict=verdict,
         reassurance=reassurance(evidence) if not fresh.explanation else "",
         freshness=fresh,
         tiles=trust.tiles(answers.users.rows, split, ratios, fresh, ledger, is_live=state.as_of is None),
@@ -222,13 +241,24 @@ def experiment_page(
         views=_choices(state, "view", VIEWS, _VIEW_WORDS),
         policies=_choices(state, "policy", POLICIES, _POLICY_WORDS),
         versions=_version_choices(state, definition),
-        empty_note=_empty_note(state, answers.results),
+        empty_note=nothing[1] if nothing and not rows and verdict.state != "empty" else "",
         now=now,
     )
 
 
-def chosen_reading(state: State, everyone: Sequence[Reading]) -> Reading | None:
-    """The metric and treatment whose history and segments are shown: the asked one, else the first goal."""
+def chosen_reading(state: State, answers: Answers, definition: Definition | None) -> Reading | None:
+    """The metric and treatment whose history and segments are shown."""
+    everyone = _readings([row for row in answers.results.rows if not row["segment"]], definition)
+    return _chosen(state, everyone, trust.in_force(answers.decisions.rows, definition))
+
+
+def _chosen(state: State, everyone: Sequence[Reading], decided: Sequence[Decision]) -> Reading | None:
+    """The asked one; else the one that the experiment was stopped for, else the first goal."""
+    stop = next((each for each in decided if each.kind == "stop"), None)
+    if stop is not None and not (state.metric or state.treatment):
+        stopped = next((each for each in everyone if each.is_of(stop.metric_id, stop.treatment)), None)
+        if stopped is not None:
+            return stopped
     asked = [
         each
         for each in everyone
@@ -243,13 +273,19 @@ def is_one_look(state: State) -> bool:
     return state.view.startswith("rolling") or state.policy != POLICIES[0]
 
 
-def readings_of_everyone(results: Answer, definition: Definition | None) -> list[Reading]:
-    """Each metric and treatment, segments left out."""
-    return _readings([row for row in results.rows if not row["segment"]], definition)
+def _behind_since(answers: Answers) -> datetime | None:
+    """The newest event in the results, if newer ones of the experiment are counted."""
+    told: datetime | None = max((row["as_of"] for row in answers.results.rows), default=None)
+    counted = max((row["counted_up_to"] for row in answers.totals.rows), default=None)
+    return told if told is not None and counted is not None and counted > told else None
 
 
-def _readings(rows: Sequence[Row], definition: Definition | None) -> list[Reading]:
-    """In the order of the definition, everyone before segments."""
+def _readings(
+    rows: Sequence[Row], definition: Definition | None, *, has_ended: bool = False
+) -> list[Reading]:
+    """In the order of the definition, everyone before segments; once it has ended no users are to come."""
+    if has_ended:
+        rows = [{**row, "days_left": None} for row in rows]
     alpha = definition.alpha if definition else DEFAULT_ALPHA
     order = [metric.metric_id for metric in definition.newest.metrics] if definition else []
     known = {metric_id: place for place, metric_id in enumerate(order)}
@@ -273,6 +309,9 @@ def _evidence(
     fresh: Freshness,
     state: State,
     definition: Definition | None,
+    *,
+    has_ended: bool,
+    nothing: tuple[str, str] | None,
 ) -> Evidence:
     return Evidence(
         readings=readings,
@@ -281,11 +320,17 @@ def _evidence(
         cautions=fresh.cautions,
         is_one_look=is_one_look(state),
         alpha=definition.alpha if definition else DEFAULT_ALPHA,
+        has_ended=has_ended,
+        nothing=nothing,
     )
 
 
-def _about(definition: Definition | None, now: datetime, *, is_anywhere: bool) -> tuple[str, ...]:
+def _about(
+    definition: Definition | None, known: Known, now: datetime, *, is_anywhere: bool
+) -> tuple[str, ...]:
     """Version, allocation, end."""
+    if definition is None and not known.was_read:
+        return ("the definitions are not read yet",)
     if definition is None and not is_anywhere:
         return ("nothing is known here of an experiment of this name",)
     if definition is None:
@@ -331,18 +376,20 @@ def _version_choices(state: State, definition: Definition | None) -> tuple[Choic
     )
 
 
-def _empty_note(state: State, results: Answer) -> str:
-    """Why there is no table; empty where there is one."""
-    if results.rows or results.failure:
-        return ""
+def _nothing(state: State, results: Answer) -> tuple[str, str] | None:
+    """Why there may be no result, as headline and sentence, where it is not that no user came."""
+    if results.failure and not results.was_read:
+        return "The results cannot be read", "Whether there are any is not known."
+    if results.is_missing and state.as_of:
+        return "The past cannot be shown", "This database keeps no history, so the past cannot be shown."
     if results.is_missing:
-        return (
-            "This database keeps no history, so the past cannot be shown."
-            if state.as_of
-            else "There are no results in this database."
-        )
+        return "There are no results", "There are no results in this database."
     if state.as_of is not None:
-        return "Nothing is kept of this moment: it is before the first result, or before history was kept."
+        return (
+            "Nothing is kept of this moment",
+            "It is before the first result, or before history was kept.",
+        )
     if (state.view, state.policy, state.config_version) != ("all", "first_seen", 0):
-        return f"There are no results for {_VIEW_WORDS[state.view]} yet, or no user is among them now."
-    return ""  # the headline says it
+        users = _VIEW_WORDS[state.view]
+        return "No result of these users", f"There are no results for {users}, or no user is among them now."
+    return None

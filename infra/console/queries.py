@@ -26,6 +26,7 @@ class Query(StrEnum):
     HISTORY = "history"
     SAMPLE_RATIO = "sample_ratio"
     SAMPLE_RATIO_AS_OF = "sample_ratio_as_of"
+    TOTALS = "totals"
     USERS = "users"
     LEDGER = "ledger"
     COVERAGE = "coverage"

@@ -133,6 +133,10 @@ class Reading:
         """How it is drawn."""
         return COLOURS.get(self.kind, Colour.OPEN)
 
+    def is_of(self, metric_id: str, treatment: str) -> bool:
+        """Whether it is about these."""
+        return (self.metric.metric_id, self.treatment) == (metric_id, treatment)
+
     @property
     def segment_value(self) -> str:
         """Who is in the segment, of its dimension; empty for everyone."""
@@ -155,7 +159,7 @@ class Reading:
         if self.p is None or self.metric.is_guardrail:
             return ""
         if self.p >= CHANCE_IS_COMMON:
-            return "by chance alone in many experiments"
+            return "chance alone gives this often"
         return f"by chance alone in {figures.one_in(self.p)}"
 
 

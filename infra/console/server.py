@@ -27,14 +27,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.settings import Settings
 from infra.console import HOST, ConsoleError, figures
-from infra.console.definitions import Definitions, DefinitionsReader
+from infra.console.definitions import DefinitionsReader, Known
 from infra.console.pages import (
     EXPERIMENTS_SHOWN,
     Answers,
     TenantList,
     chosen_reading,
     experiment_page,
-    readings_of_everyone,
     tenant_list,
 )
 from infra.console.queries import Query
@@ -71,7 +70,7 @@ def application(
     load: Load,
     *,
     tenant: str = "",
-    definitions: Callable[[], Definitions] | None = None,
+    definitions: Callable[[], Known] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """The pages over one ClickHouse.
@@ -91,7 +90,11 @@ def application(
             Route("/tenants/{tenant}/experiment", pages.experiment),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],
-        exception_handlers={UnknownStateError: pages.refused, HTTPException: pages.refused},
+        exception_handlers={
+            UnknownStateError: pages.refused,
+            HTTPException: pages.refused,
+            _NowhereError: pages.nowhere,
+        },
         middleware=[
             Middleware(_Headers),
             # A name that some page of the internet gave this machine is none of ours.
@@ -131,13 +134,22 @@ def _health(request: Request) -> Response:
     return PlainTextResponse("Ok.\n")
 
 
+class _NowhereError(Exception):
+    """An experiment or a tenant that nobody has defined and nothing is counted of; one line that names it."""
+
+    def __init__(self, words: str, tenant: str = "") -> None:
+        super().__init__(words)
+        self.tenant = tenant
+        """Whose experiments are listed instead; empty is everyone's."""
+
+
 class _Pages:
     """The handlers; they run in threads, because they wait for ClickHouse."""
 
     def __init__(
         self,
         source: Source,
-        definitions: Callable[[], Definitions],
+        definitions: Callable[[], Known],
         tenant: str,
         now: Callable[[], datetime],
     ) -> None:
@@ -158,28 +170,36 @@ class _Pages:
         """Every tenant and its experiments."""
         if self._tenant:
             return RedirectResponse(f"/tenants/{self._tenant}")
-        found = self._source.ask(Query.TENANTS)
-        known = {row["tenant_id"] for row in found.rows} | {owner for owner, _ in self._definitions()}
-        lists = [self._list(tenant, self._headlines(tenant)) for tenant in sorted(known - {PROBE_TENANT})]
-        return self._page("experiments.html", found, lists=lists, tenant="")
+        found, known = self._source.ask(Query.TENANTS), self._definitions()
+        tenants = {row["tenant_id"] for row in found.rows} | {owner for owner, _ in known.definitions}
+        lists = [
+            self._list(tenant, self._headlines(tenant), known) for tenant in sorted(tenants - {PROBE_TENANT})
+        ]
+        return self._page("experiments.html", found, lists=lists, tenant="", known=known)
 
     def tenant(self, request: Request) -> Response:
         """One tenant's experiments, from one on."""
         tenant, after = self._allowed(request), request.query_params.get("after", "")
-        headlines = self._headlines(tenant, after)
-        lists = [self._list(tenant, headlines, after)]
-        return self._page("experiments.html", headlines, lists=lists, tenant=tenant)
+        headlines, known = self._headlines(tenant, after), self._definitions()
+        is_defined = any(owner == tenant for owner, _ in known.definitions)
+        # A console of one tenant waits for it; a page that is not the first may be empty.
+        if not (self._tenant or after or is_defined) and _is_nothing(known, headlines):
+            raise _NowhereError(f"There is no tenant {tenant} here.")
+        lists = [self._list(tenant, headlines, known, after)]
+        return self._page("experiments.html", headlines, lists=lists, tenant=tenant, known=known)
 
     def experiment(self, request: Request) -> Response:
         """One experiment."""
         state = State.of(self._allowed(request), request.query_params)
         if not state.experiment:
             return RedirectResponse(f"/tenants/{state.tenant}")
-        definition = self._definitions().get((state.tenant, state.experiment))
-        answers = self._answers(state)
-        everyone = readings_of_everyone(answers.results, definition)
-        answers = answers._replace(history=self._history(state, chosen_reading(state, everyone)))
-        page = experiment_page(state, answers, definition, self._now())
+        known, answers = self._definitions(), self._answers(state)
+        definition = known.definitions.get((state.tenant, state.experiment))
+        asked = (answers.results, answers.users, answers.sample_ratio, answers.decisions)
+        if definition is None and state.as_of is None and _is_nothing(known, *asked):
+            raise _NowhereError(f"There is no experiment {state.experiment} of {state.tenant}.", state.tenant)
+        answers = answers._replace(history=self._history(state, chosen_reading(state, answers, definition)))
+        page = experiment_page(state, answers, known, self._now())
         return self._page("experiment.html", answers.results, page=page)
 
     def refused(self, request: Request, error: Exception) -> Response:
@@ -190,7 +210,18 @@ class _Pages:
                 words = "There is no such page."
         else:
             status, words = HTTPStatus.BAD_REQUEST, str(error)
-        content = self._templates.get_template("refused.html").render(status=status, words=words)
+        return self._refusal(status, words)
+
+    def nowhere(self, request: Request, error: Exception) -> Response:
+        """What nobody has defined, said so; the page refreshes itself, for it may be defined now."""
+        assert isinstance(error, _NowhereError)
+        return self._refusal(HTTPStatus.NOT_FOUND, str(error), error.tenant, is_live=True)
+
+    def _refusal(
+        self, status: HTTPStatus, words: str, tenant: str = "", *, is_live: bool = False
+    ) -> Response:
+        page = self._templates.get_template("refused.html")
+        content = page.render(status=status, words=words, tenant=tenant, is_live=is_live)
         return HTMLResponse(content, status.value)
 
     def _allowed(self, request: Request) -> str:
@@ -202,14 +233,14 @@ class _Pages:
     def _headlines(self, tenant: str, after: str = "") -> Answer:
         return self._source.ask(Query.HEADLINES, tenant=tenant, after=after, most=EXPERIMENTS_SHOWN)
 
-    def _list(self, tenant: str, headlines: Answer, after: str = "") -> TenantList:
+    def _list(self, tenant: str, headlines: Answer, known: Known, after: str = "") -> TenantList:
         return tenant_list(
             tenant,
             headlines,
             self._source.ask(Query.SAMPLE_RATIO, tenant=tenant, experiment=""),
             self._source.ask(Query.DECISIONS, tenant=tenant, experiment="", moment_ms=0),
             self._source.ask(Query.COVERAGE),
-            self._definitions(),
+            known.definitions,
             self._now(),
             after,
         )
@@ -220,14 +251,17 @@ class _Pages:
         if state.as_of is None:
             results = self._source.ask(Query.RESULTS, **place, **_look(state))
             ratio = self._source.ask(Query.SAMPLE_RATIO, **place)
+            totals = self._source.ask(Query.TOTALS, **place)
         else:
             results = self._source.ask(Query.RESULTS_AS_OF, **place, **_look(state), **moment)
             ratio = self._source.ask(Query.SAMPLE_RATIO_AS_OF, **place, **moment)
+            totals = NEVER_ASKED
         return Answers(
             results=results,
             history=NEVER_ASKED,
             sample_ratio=ratio,
             users=self._source.ask(Query.USERS, **place, **moment),
+            totals=totals,
             ledger=self._source.ask(Query.LEDGER, tenant=state.tenant, **moment),
             coverage=self._source.ask(Query.COVERAGE),
             decisions=self._source.ask(Query.DECISIONS, **place, **moment),
@@ -251,6 +285,11 @@ class _Pages:
         is_unread = bool(main.failure) and not main.was_read
         status = HTTPStatus.SERVICE_UNAVAILABLE if is_unread else HTTPStatus.OK
         return HTMLResponse(text, status.value, {"Cache-Control": "no-store"})
+
+
+def _is_nothing(known: Known, *answers: Answer) -> bool:
+    """Whether it is sure that nothing is counted, and that all definitions there are have been read."""
+    return known.is_complete and not any(answer.rows or answer.failure for answer in answers)
 
 
 def _look(state: State) -> dict[str, str | int]:

@@ -30,7 +30,8 @@ NEW_FOR_S = 1.0
 ANSWERS_KEPT = 1024
 ANSWER_WITHIN_S = 10
 
-NO_SUCH_TABLE = "Code: 60."
+NO_SUCH_TABLE = 60
+"""The code of ClickHouse's refusal."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 _READ_ONLY = {"readonly": "2", "max_execution_time": str(ANSWER_WITHIN_S)}
 
@@ -105,7 +106,7 @@ class Source:
                     {name: _aware(value) for name, value in row.items()} for row in found.named_results()
                 )
         except DatabaseError as error:
-            if NO_SUCH_TABLE in str(error):
+            if getattr(error.__cause__, "code", None) == NO_SUCH_TABLE:
                 return Answer(read_at=datetime.now(UTC), is_missing=True)
             raise
         return Answer(rows, datetime.now(UTC))

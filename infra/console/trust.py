@@ -73,8 +73,9 @@ def tiles(
 
 def _fresh_small(fresh: Freshness) -> str:
     return {
-        Liveness.LIVE: "every few seconds",
+        Liveness.LIVE: "asked again every few seconds",
         Liveness.QUIET: "nothing was sent, or something stopped",
+        Liveness.BEHIND: "newer events are counted, not yet in these numbers",
         Liveness.PARTIAL: "part of the users",
         Liveness.STOPPED: "not updated",
         Liveness.PAST: "not updated, as asked",
@@ -83,9 +84,10 @@ def _fresh_small(fresh: Freshness) -> str:
 
 def _late_and_refused(ledger: Row | None) -> Tile:
     if ledger is None or not ledger["received"]:
-        return Tile("Late and refused", figures.NOTHING, "nothing received", "#ledger")
+        return Tile("Late and refused", figures.NOTHING, "all experiments: nothing received", "#ledger")
     share = (ledger["late"] + ledger["rejected"]) / ledger["received"]
-    small = f"{figures.whole(ledger['late'])} late, counted · {figures.whole(ledger['rejected'])} refused"
+    late, refused = figures.whole(ledger["late"]), figures.whole(ledger["rejected"])
+    small = f"all experiments: {late} late, counted · {refused} refused"
     return Tile("Late and refused", figures.percent(share), small, "#ledger")
 
 

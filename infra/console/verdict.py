@@ -50,9 +50,9 @@ CHIPS = {
     State.SHIP: "ready to ship",
     State.BETTER: "better",
     State.DIFFERENT: "different",
-    State.OPEN: "not yet clear",
+    State.OPEN: "not clear",
     State.UNDETERMINED: "undetermined",
-    State.EMPTY: "no users yet",
+    State.EMPTY: "no results",
 }
 
 
@@ -93,6 +93,10 @@ class Evidence:
     is_one_look: bool = False
     """The view has no interval that may be read at any moment."""
     alpha: float = 0.05
+    has_ended: bool = False
+    """No user comes any more."""
+    nothing: tuple[str, str] | None = None
+    """Why there are no readings, as headline and sentence, where it is not that no user came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +204,7 @@ def _stopped(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     assert found is not None, "the state says there is one"
     treatment, metric = figures.name(found.treatment), figures.name(found.metric_id)
     harm = next(
-        (
-            each
-            for each in evidence.readings
-            if (each.metric.metric_id, each.treatment) == (found.metric_id, found.treatment) and each.shown
-        ),
+        (each for each in evidence.readings if each.is_of(found.metric_id, found.treatment) and each.shown),
         None,
     )
     now = f" Now {_sentence(harm)[0]}" if harm else ""
@@ -263,9 +263,11 @@ def _mixed(evidence: Evidence, goals: Sequence[Reading]) -> Words:
 
 def _open(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     answered = [each for each in goals if each.kind is not Kind.UNDETERMINED]
-    headline = "A question for one look" if evidence.is_one_look else "No difference is clear yet"
+    headline = "It ended without a clear difference" if evidence.has_ended else "No difference is clear yet"
+    if evidence.is_one_look:
+        headline = "A question for one look"
     if not answered:
-        return headline, "No goal has an interval yet.", ""
+        return headline, "No goal has an interval.", ""
     sentence, emphasis = _sentence(answered[0])
     left = max((each.days_left for each in answered if each.days_left), default=None)
     plan = f" The planned users are reached in {figures.days(left)}." if left else ""
@@ -274,11 +276,16 @@ def _open(evidence: Evidence, goals: Sequence[Reading]) -> Words:
 
 def _undetermined(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     reasons = list(dict.fromkeys(each.absolute for each in goals if each.absolute))
-    said = f"{_capital(reasons[0])}." if reasons else "There is no answer yet."
-    return "It is too early to say anything", said, ""
+    said = f"{_capital(reasons[0])}." if reasons else "There is no answer."
+    too_early = "It is too early to say anything"
+    return "It ended before anything could be said" if evidence.has_ended else too_early, said, ""
 
 
 def _empty(evidence: Evidence, goals: Sequence[Reading]) -> Words:
+    if evidence.nothing is not None:
+        return (*evidence.nothing, "")
+    if evidence.has_ended:
+        return "It ended before the first user", "No user of this experiment has been counted.", ""
     return (
         "Waiting for the first users",
         "No user of this experiment has been counted. Results appear seconds after the first assignment.",
@@ -359,7 +366,8 @@ def _trust(state: State, evidence: Evidence, goals: Sequence[Reading]) -> str:
         else ""
     )
     if state is State.OPEN:
-        return f"The interval may be read at any moment; it narrows as users come.{approximate}"
+        narrows = "no user comes any more" if evidence.has_ended else "it narrows as users come"
+        return f"The interval may be read at any moment; {narrows}.{approximate}"
     return f"This holds however often the page was looked at.{approximate}"
 
 

@@ -6,6 +6,7 @@ the newest state it left, if it left one: what was counted before stays counted.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Collection
@@ -23,6 +24,7 @@ from infra.lanes import (
     read_activations,
     running_lanes,
 )
+from infra.local.dated import dated_lines
 from infra.submission import (
     SCORECARD,
     Launch,
@@ -36,6 +38,7 @@ from infra.submission import (
 )
 from jobs.attribution.lane import Lane
 
+LOG = logging.getLogger("livelift.jobs")
 AT_A_TIME = 2
 """Submissions side by side: each is a JVM that plans a job."""
 
@@ -61,14 +64,14 @@ def ensure(settings: Settings) -> None:
         present = cluster.jobs()
         held = _held(settings, activations, present)
         for name, reason in held.items():
-            print(f"holding back {name}: {reason}", flush=True)
+            LOG.info("holding back %s: %s", name, reason)
         launches = [launch for launch in _launches(activations) if launch.name not in held]
         _submit(settings, [launch for launch in launches if launch.name not in present])
         for launch in launches:
             await_running(settings, launch)
         for lane, job in running_lanes(cluster).items():
             if is_superseded(lane, activations):
-                print(f"cancelling {lane.name}: its rows are superseded", flush=True)
+                LOG.info("cancelling %s: its rows are superseded", lane.name)
                 cluster.cancel(job)
 
 
@@ -132,16 +135,18 @@ def _submit(settings: Settings, launches: list[Launch]) -> None:
 
 def _begin(settings: Settings, launch: Launch) -> subprocess.Popen[bytes]:
     state = newest_state(settings, launch.name)
-    print(f"submitting {launch.name}" + (f" from {state}" if state else ""), flush=True)
+    LOG.info("submitting %s%s", launch.name, f" from {state}" if state else "")
     return submit(settings, launch, state)
 
 
 def main() -> None:
     """Bring up the jobs of the settings in the environment."""
+    dated_lines()
     try:
         ensure(load())
     except (EpochError, SubmissionError, ClusterError, DatabaseError) as error:
-        sys.exit(f"jobs: {error}")
+        LOG.error("%s", error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class Record:
     round: int = 0
     """Grows each time the supervisor has been told to bring up what is missing."""
     entries: dict[str, Entry] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    """The supervisor's, by ``fingerprints``."""
 
     def with_entry(self, entry: Entry) -> Record:
         """The record with one entry replaced or added."""
@@ -58,6 +61,18 @@ class Record:
     def is_supervised(self) -> bool:
         """Whether the supervisor that wrote this still runs."""
         return self.supervisor is not None and self.supervisor.is_alive()
+
+
+def fingerprints(settings: Settings) -> dict[str, str]:
+    """A hash of each section of the settings, for the record is no place for secrets.
+
+    The database's password is left out: a first start makes it only after its supervisor read the settings.
+    """
+    settings = replace(settings, clickhouse=replace(settings.clickhouse, password=""))
+    return {
+        each.name: sha256(repr(getattr(settings, each.name)).encode()).hexdigest()[:16]
+        for each in fields(settings)
+    }
 
 
 def record_file(settings: Settings) -> Path:
@@ -75,7 +90,12 @@ def read(settings: Settings) -> Record:
         Entry(**{**each, "state": State(each["state"]), "process": _process(each["process"])})
         for each in content["entries"]
     ]
-    return Record(_process(content["supervisor"]), content["round"], {each.name: each for each in entries})
+    return Record(
+        _process(content["supervisor"]),
+        content["round"],
+        {each.name: each for each in entries},
+        content.get("settings", {}),  # an older release wrote none
+    )
 
 
 def write(settings: Settings, record: Record) -> None:
@@ -84,6 +104,7 @@ def write(settings: Settings, record: Record) -> None:
         "supervisor": asdict(record.supervisor) if record.supervisor else None,
         "round": record.round,
         "entries": [asdict(entry) for entry in record.entries.values()],
+        "settings": record.settings,
     }
     file = record_file(settings)
     file.parent.mkdir(parents=True, exist_ok=True)

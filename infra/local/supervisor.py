@@ -67,7 +67,9 @@ class Supervisor:
     def take_over(self) -> None:
         """Go on from what an earlier supervisor left: live parts stay, everything else starts."""
         left = records.read(self._settings)
-        self._record = Record(ProcessId.of(os.getpid()), left.round)
+        self._record = Record(
+            ProcessId.of(os.getpid()), left.round, settings=records.fingerprints(self._settings)
+        )
         for member in self._members:
             entry = left.entries.get(member.name, Entry(member.name))
             self._record = self._record.with_entry(self._taken_over(member, entry))

@@ -6,6 +6,7 @@ layout can read an earlier one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
@@ -158,13 +159,11 @@ def _ends(known: Spread, change: Change) -> tuple[int | None, int | None]:
 
 
 @dataclass
-class Shelf:
-    """The books of one experiment, one per epoch; they share its definitions and nothing else."""
+class Waiting:
+    """What an experiment waits for, which nothing in state says: it outlives the experiment's shelf."""
 
-    definitions: dict[int, Definition] = field(default_factory=dict)
-    books: dict[int, Book] = field(default_factory=dict)
-    looks: dict[int, Looks] = field(default_factory=dict)
-    """By epoch, like the books; absent until somebody looked."""
+    paces: defaultdict[int, Pace] = field(default_factory=lambda: defaultdict(Pace))
+    """By epoch."""
     wakes_ms: set[int] = field(default_factory=set)
     """Timers that are set, as far as known."""
     asides_ms: set[int] = field(default_factory=set)
@@ -174,15 +173,29 @@ class Shelf:
     unanswered: set[int] = field(default_factory=set)
     """Epochs of which something changed that view ``all`` does not say yet."""
 
+
+@dataclass
+class Shelf:
+    """The books of one experiment, one per epoch; they share its definitions and nothing else."""
+
+    definitions: dict[int, Definition] = field(default_factory=dict)
+    books: dict[int, Book] = field(default_factory=dict)
+    looks: dict[int, Looks] = field(default_factory=dict)
+    """By epoch, like the books; absent until somebody looked."""
+    waiting: Waiting = field(default_factory=Waiting)
+
     def book(self, epoch: int) -> Book:
         """The book of an epoch, begun when it is first asked for."""
         if epoch not in self.books:
-            self.books[epoch] = Book(definitions=self.definitions, epoch=epoch)
+            self.books[epoch] = Book(
+                definitions=self.definitions, epoch=epoch, pace=self.waiting.paces[epoch]
+            )
         return self.books[epoch]
 
     @classmethod
     def from_state(
         cls,
+        waiting: Waiting,
         totals: Iterable[tuple[Cohort, Slots]],
         definitions: Iterable[str],
         spreads: Iterable[tuple[Cohort, Spreads]] = (),
@@ -190,7 +203,7 @@ class Shelf:
         looks: Iterable[tuple[str, str]] = (),
     ) -> Self:
         """The books of what state holds; undoes ``Looks.encode`` and reads the definitions topic."""
-        shelf = cls(looks={int(epoch): Looks.decode(text) for epoch, text in looks})
+        shelf = cls(looks={int(epoch): Looks.decode(text) for epoch, text in looks}, waiting=waiting)
         for cohort, slots in totals:
             book = shelf.book(cohort.epoch)
             book.told[cohort] = slots

@@ -64,6 +64,8 @@ class Definition:
     stop_alpha: float
     min_days: float
     ship: bool
+    ended_at: int | None
+    """Epoch milliseconds from which on nobody is assigned any more."""
     metrics: tuple[Metric, ...]
 
     @property
@@ -94,6 +96,7 @@ class Definition:
             weights=published["variants"],
             metrics=tuple(Metric.from_json(metric) for metric in published["metrics"]),
             ship=published.get("ship", False),
+            ended_at=published.get("ended_at"),
             **{name: published[name] for name in _PLAIN},
         )
 

@@ -1,5 +1,5 @@
--- Which definitions has each experiment? (A deleted record defines nothing.)
+-- Which definitions has each experiment? (A deleted record defines nothing, and what is no definition neither.)
 SELECT JSON_VALUE(definition, '$.tenant_id') || '/' || JSON_VALUE(definition, '$.experiment_id') AS experiment,
        definition
 FROM definitions
-WHERE definition IS NOT NULL
+WHERE JSON_VALUE(definition, '$.tenant_id') IS NOT NULL AND JSON_VALUE(definition, '$.experiment_id') IS NOT NULL

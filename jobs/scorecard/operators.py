@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 from config.settings import ClickHouse
 from jobs.scorecard import rows, tables, verdicts
 from jobs.scorecard.agenda import ALL, ASKED_AGAIN_AND_AGAIN, BESIDE_ALL, VIEWS
-from jobs.scorecard.book import Book, Shelf, Spread, decode_spreads, encode_spreads
+from jobs.scorecard.book import Book, Shelf, Spread, Waiting, decode_spreads, encode_spreads
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.looks import Looks
@@ -35,6 +36,8 @@ from jobs.scorecard.slots import (
     parse_changes,
 )
 from jobs.wiring.clickhouse import Memory, Writer, memory_of, writer_to
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -101,6 +104,7 @@ class Scorecard(KeyedCoProcessFunction):
         self._definitions = texts("definitions-by-version")
         self._looks = texts("looks-by-epoch")
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
+        self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._view_turns = Turns(VIEWS_SHARE)
         self._answer_turns = Turns(ANSWERS_SHARE, ahead_ms=ANSWERS_AHEAD_MS)
         self._memory = self._connect(self._clickhouse)
@@ -123,16 +127,21 @@ class Scorecard(KeyedCoProcessFunction):
         for epoch in counted | spread.keys():
             shelf.book(epoch).pace.change(now_ms, slots=epoch in spread)
         if counted or spread:
-            shelf.unanswered |= counted | {epoch for epoch, are_ends_new in spread.items() if are_ends_new}
+            has_new_ends = {epoch for epoch, are_ends_new in spread.items() if are_ends_new}
+            shelf.waiting.unanswered |= counted | has_new_ends
             yield from self._answers_in_turn(ctx, shelf, now_ms)
             views_ms = self._times.next_views_ms(experiment, now_ms) if had_slots else now_ms
-            self._wake(ctx, shelf.wakes_ms, views_ms)
+            self._wake(ctx, shelf.waiting.wakes_ms, views_ms)
 
     def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterable[Row]:
         """A definition as published: ``(experiment, JSON)``. The first of a version stands."""
         experiment = ctx.get_current_key()
         shelf = self._shelf(experiment)
-        definition = Definition.from_json(value[1])
+        try:
+            definition = Definition.from_json(value[1])
+        except (ValueError, KeyError, TypeError) as error:
+            log.error("passed over what is no definition of %s: %r", experiment, error)
+            return
         if definition.config_version in shelf.definitions:
             return
         self._definitions.put(str(definition.config_version), value[1])
@@ -142,41 +151,44 @@ class Scorecard(KeyedCoProcessFunction):
             book.cuts = None
             book.pace.change(now_ms, slots=True)
         if shelf.books:
-            shelf.unanswered |= shelf.books.keys()
+            shelf.waiting.unanswered |= shelf.books.keys()
             yield from self._answers_in_turn(ctx, shelf, now_ms)
-            self._wake(ctx, shelf.wakes_ms, now_ms)
+            self._wake(ctx, shelf.waiting.wakes_ms, now_ms)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterable[Row]:
         """Look what is due: answers, views, history, users who come in or go out by time, a second look."""
         experiment = ctx.get_current_key()
         shelf = self._shelf(experiment)
         now_ms = max(self._now_ms(), timestamp)
-        is_aside = timestamp in shelf.asides_ms - shelf.wakes_ms
-        shelf.wakes_ms = {wake_ms for wake_ms in shelf.wakes_ms if wake_ms > now_ms}
-        shelf.asides_ms = {wake_ms for wake_ms in shelf.asides_ms if wake_ms > now_ms}
-        if shelf.unanswered:
+        waiting = shelf.waiting
+        is_aside = timestamp in waiting.asides_ms - waiting.wakes_ms
+        waiting.wakes_ms = {wake_ms for wake_ms in waiting.wakes_ms if wake_ms > now_ms}
+        waiting.asides_ms = {wake_ms for wake_ms in waiting.asides_ms if wake_ms > now_ms}
+        if waiting.unanswered:
             yield from self._answers_in_turn(ctx, shelf, now_ms)
         for book in shelf.books.values():
             book.pace.wake(timestamp, now_ms)
         for looks in shelf.looks.values():
             looks.wake(timestamp, now_ms)
         books = [book for _, book in sorted(shelf.books.items())]
-        turn = None if is_aside else self._turn(self._view_turns, ctx, shelf, shelf.wakes_ms, now_ms)
+        turn = None if is_aside else self._turn(self._view_turns, ctx, waiting, waiting.wakes_ms, now_ms)
         if turn is not None:
             with self._view_turns.spending(turn):
                 for book in books:
                     yield from self._look(experiment, shelf, book, now_ms)
         due = [book for book in books if self._is_look_due(shelf, book, now_ms)]
-        turn = self._turn(self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms) if due else None
+        turn = self._turn(self._answer_turns, ctx, waiting, waiting.asides_ms, now_ms) if due else None
         if turn is not None:
             with self._answer_turns.spending(turn):
                 for book in due:
                     yield from self._look_again(experiment, shelf, book, now_ms)
+        if not (due or waiting.unanswered) and self._answer_turns in waiting.turns:
+            self._answer_turns.give_back(waiting.turns.pop(self._answer_turns))
         for book in books:
             for wake_ms in self._next_looks_ms(experiment, book, now_ms):
                 # What is due already and waits for its turn is seen then.
-                if wake_ms > now_ms or self._view_turns not in shelf.turns:
-                    self._wake(ctx, shelf.wakes_ms, wake_ms)
+                if wake_ms > now_ms or self._view_turns not in waiting.turns:
+                    self._wake(ctx, waiting.wakes_ms, wake_ms)
         self._wake_to_look(ctx, shelf)
 
     def _next_looks_ms(self, experiment: str, book: Book, now_ms: int) -> Iterator[int]:
@@ -193,14 +205,19 @@ class Scorecard(KeyedCoProcessFunction):
         self._answer_turns.share, self._view_turns.share = part * ANSWERS_SHARE, part * VIEWS_SHARE
 
     def _turn(
-        self, turns: Turns, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, wakes_ms: set[int], now_ms: int
+        self,
+        turns: Turns,
+        ctx: KeyedCoProcessFunction.Context,
+        waiting: Waiting,
+        wakes_ms: set[int],
+        now_ms: int,
     ) -> Turn | None:
         """The turn in which something may be done now; where it is not yet, a timer fires when it comes."""
-        turn = shelf.turns.pop(turns, None) or turns.take(now_ms)
+        turn = waiting.turns.pop(turns, None) or turns.take(now_ms)
         due_ms = turns.due_ms(turn)
         if due_ms <= now_ms:
             return turn
-        shelf.turns[turns] = turn
+        waiting.turns[turns] = turn
         # An earlier timer looks at it again; one for every change that comes meanwhile would be too many.
         if all(wake_ms > due_ms for wake_ms in wakes_ms):
             self._wake(ctx, wakes_ms, due_ms)
@@ -210,13 +227,14 @@ class Scorecard(KeyedCoProcessFunction):
         self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf, now_ms: int
     ) -> Iterator[Row]:
         """View ``all`` of what changed, now or in turn: many changes of an experiment may have one answer."""
-        turn = self._turn(self._answer_turns, ctx, shelf, shelf.asides_ms, now_ms)
+        waiting = shelf.waiting
+        turn = self._turn(self._answer_turns, ctx, waiting, waiting.asides_ms, now_ms)
         if turn is not None:
             with self._answer_turns.spending(turn):
-                for epoch in sorted(shelf.unanswered):
+                for epoch in sorted(waiting.unanswered):
                     yield from self._answers(ctx.get_current_key(), shelf, shelf.book(epoch))
                     self._answered.inc()
-            shelf.unanswered.clear()
+            waiting.unanswered.clear()
             self._wake_to_look(ctx, shelf)
 
     def _count_totals(self, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
@@ -340,8 +358,8 @@ class Scorecard(KeyedCoProcessFunction):
         """Have every look confirmed in time, or when its turn comes."""
         for looks in shelf.looks.values():
             look_ms = looks.next_look_ms(self._began_ms)
-            if look_ms is not None and self._answer_turns not in shelf.turns:
-                self._wake(ctx, shelf.asides_ms, look_ms)
+            if look_ms is not None and self._answer_turns not in shelf.waiting.turns:
+                self._wake(ctx, shelf.waiting.asides_ms, look_ms)
 
     def _wake(self, ctx: KeyedCoProcessFunction.Context, wakes_ms: set[int], at_ms: int) -> None:
         """Have ``on_timer`` called then; ``wakes_ms`` are the timers of this kind that are set."""
@@ -359,6 +377,7 @@ class Scorecard(KeyedCoProcessFunction):
     def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
         shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
+            self._waiting[experiment],
             _decoded(self._totals, decode_slots),
             self._definitions.values(),
             _decoded(self._spreads, decode_spreads),

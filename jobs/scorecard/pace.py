@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from zlib import crc32
 
+MOST_CHARGED_MS = 200.0
+"""For a turn. An answer takes some milliseconds; what takes longer stood still, which is nobody's debt."""
+
 QUIET_MS = 10_000
 """When nothing came for so long, what was appended before would have come: time is the clock's minus this."""
 
@@ -118,9 +121,14 @@ class Turns:
         self.spent(turn, (time.perf_counter() - began_s) * 1000)
 
     def spent(self, turn: Turn, ms: float) -> None:
-        """A turn is over and took so long."""
-        self._late_ms += ms / self.share - turn.kept_ms
-        self._cost_ms += (ms - self._cost_ms) / 10
+        """A turn is over and took so long; waiting for another system is not charged for."""
+        charged_ms = min(ms, MOST_CHARGED_MS)
+        self._late_ms += charged_ms / self.share - turn.kept_ms
+        self._cost_ms += (charged_ms - self._cost_ms) / 10
+
+    def give_back(self, turn: Turn) -> None:
+        """A turn is not needed any more: those after it come earlier."""
+        self._late_ms -= turn.kept_ms
 
 
 def _next(experiment: str, after_ms: int, every_ms: int) -> int:

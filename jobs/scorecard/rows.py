@@ -291,13 +291,13 @@ def _crossed_p_value(view: View, question: Question) -> float | None:
 
 
 def _users_per_day(sums: Sums, view: View, question: Question, as_of_ms: int) -> float | None:
-    """New users a day in both arms since the earliest cohort; none where no more come or time is short.
+    """New users a day in both arms since the earliest cohort; none where their end is known or time is short.
 
     Users came at any time in a cohort's width, so the rate is up to that much too low, and less with every
     hour; before one hour beyond that width there is none. Users mature a window after they came.
     """
     subject = question.subject
-    if question.is_asked_once or not subject.is_current:
+    if question.is_asked_once or sums.has_an_end or not subject.is_current:
         return None
     since_ms = sums.first_cohort_ms(subject.versions)
     if since_ms is None:

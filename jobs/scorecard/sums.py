@@ -35,6 +35,8 @@ class Sums:
         if ordered:
             self.first = ordered[0][1]
             """Alpha and planned units are the first version's, which later ones cannot change."""
+        self.has_an_end = any(each.ended_at is not None for each in book.definitions.values())
+        """Whether it is known when the last user comes: mostly from a version that nobody comes to."""
         self.segments = sorted({group.segment for group in book.totals} | {""})
         self._first_cohorts: dict[int, int] = {}
         self._last_cohorts: dict[int, int] = {}

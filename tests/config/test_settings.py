@@ -116,6 +116,81 @@ def test_a_file_that_is_not_there_or_is_not_yaml_is_named(tmp_path: Path) -> Non
         load(tmp_path / "broken.yaml", {})
 
 
+def test_a_file_that_is_no_text_is_named(settings_file: Path, tmp_path: Path) -> None:
+    settings_file.write_bytes(b"region: caf\xe9\n")
+    with pytest.raises(SettingsError, match=r"settings\.yaml: not UTF-8 \(byte 12\)"):
+        load(settings_file, {})
+    settings_file.write_text(REQUIRED, encoding="utf-8")
+    (tmp_path / "token").write_bytes(b"\xff")
+    environ = {"LIVELIFT_RUN_DIR": str(tmp_path), "LIVELIFT_CLICKHOUSE_PASSWORD_FILE": "token"}
+    with pytest.raises(SettingsError, match=r"token: not UTF-8"):
+        load(settings_file, environ)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("RUN_DIR", "", "must name a folder, not ''"),
+        ("RUN_DIR", " ", "must name a folder, not ' '"),
+        ("CONFIG", "", "must name a file, not ''"),
+        ("KAFKA_BOOTSTRAP", "", "must be host:port, or several with commas between, not ''"),
+        (
+            "KAFKA_BOOTSTRAP",
+            "127.0.0.1",
+            "must be host:port, or several with commas between, not '127.0.0.1'",
+        ),
+        (
+            "KAFKA_BOOTSTRAP",
+            "k:1,k:999999",
+            "must be host:port, or several with commas between, not 'k:1,k:999999'",
+        ),
+        ("KAFKA_BOOTSTRAP", "k:0", "must be host:port, or several with commas between, not 'k:0'"),
+        ("REGISTRY_URL", "registry:8081", "must be an http or https URL with a host, not 'registry:8081'"),
+        ("FLINK_REST_URL", "http://h", "must be an http or https URL with a host and a port, not 'http://h'"),
+        ("CLICKHOUSE_URL", "htp:/x", "must be an http or https URL with a host and a port, not 'htp:/x'"),
+        (
+            "CLICKHOUSE_URL",
+            "http://h:0",
+            "must be an http or https URL with a host and a port, not 'http://h:0'",
+        ),
+        (
+            "EXPORTER_URL",
+            "http://h:99999",
+            "must be an http or https URL with a host and a port, not 'http://h:99999'",
+        ),
+        ("CLICKHOUSE_DATABASE", "bad-name; drop", "must be letters, digits and _, not 'bad-name; drop'"),
+        ("WEBHOOK_URL", "ftp://h", "must be an http or https URL with a host, not 'ftp://h'"),
+        ("LOCAL_JOBMANAGER_METRICS_PORT", "70000", "must be at most 65535, not 70000"),
+        ("CONSOLE_PORT", "0", "must be at least 1, not 0"),
+    ],
+)
+def test_a_value_that_cannot_work_stops_the_start(variable: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={f"LIVELIFT_{variable}": value})
+    assert str(caught.value) == f"environment: LIVELIFT_{variable} {said}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KAFKA_BOOTSTRAP", "a:9092, b.example:9093,[::1]:9094"),
+        ("REGISTRY_URL", "https://registry.example/apis"),
+        ("CLICKHOUSE_URL", "https://user@[::1]:8443"),
+        ("WEBHOOK_URL", ""),
+    ],
+)
+def test_an_address_that_can_work_is_taken(settings_file: Path, variable: str, value: str) -> None:
+    settings_file.write_text(REQUIRED, encoding="utf-8")
+    load(settings_file, {f"LIVELIFT_{variable}": value})
+
+
+def test_what_is_started_here_has_one_address_with_a_port(settings_file: Path) -> None:
+    said = refusal(settings_file, REQUIRED + "local: {}", {"LIVELIFT_KAFKA_BOOTSTRAP": "a:1,b:2"})
+    assert said == "kafka.bootstrap must be one host:port beside a section local, not 'a:1,b:2'"
+    said = refusal(settings_file, REQUIRED + "local: {}", {"LIVELIFT_REGISTRY_URL": "http://r"})
+    assert said == "registry.url must have a port beside a section local, not 'http://r'"
+
+
 def test_places_become_absolute_and_uris(settings_file: Path, tmp_path: Path) -> None:
     settings_file.write_text(REQUIRED, encoding="utf-8")
     here = load(settings_file, {"LIVELIFT_RUN_DIR": str(tmp_path)})

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from config.settings import Settings
+from config.settings import Settings, load
 from infra import clickhouse
-from infra.clickhouse import DatabaseError, connect
+from infra.clickhouse import DatabaseError, connect, one_line_errors
 from tests.infra.clickhouse_process import running_front
 
 pytestmark = pytest.mark.clickhouse
@@ -32,6 +33,28 @@ def test_one_that_hangs_is_away_long_before_an_answer_is_due(
         front.signal(signal.SIGSTOP)
         is_away(settings)
         front.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "Received ClickHouse exception, code: 62, server response: Code: 62. DB::Exception: Syntax "
+            "error: failed at position 7 (1): 1. Expected one of: query, list. (SYNTAX_ERROR) (version 26.5)",
+            "Syntax error: failed at position 7 (1): 1",
+        ),
+        (
+            "Code: 60. DB::Exception: Unknown table\n'x'. (UNKNOWN_TABLE) (version 26.5) (for url http://x)",
+            "Unknown table 'x'. (UNKNOWN_TABLE)",
+        ),
+        ("Unable to read", "Unable to read"),
+    ],
+)
+def test_a_refusal_is_the_servers_own_sentence(text: str, sentence: str) -> None:
+    settings = load()
+    with pytest.raises(DatabaseError) as refused, one_line_errors(settings):
+        raise ClickHouseError(text)
+    assert str(refused.value) == f"ClickHouse: {sentence}"
 
 
 def test_an_address_where_nobody_listens_is_away(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from config.settings import load
 from infra import migrations, upgrade
+from infra.cluster import Cluster, Job
 from infra.submission import SCORECARD
 from infra.upgrade import UpgradeError, refuse_difference
 from jobs.attribution.lane import Lane
@@ -48,6 +50,49 @@ def test_a_job_that_says_nothing_of_its_plan_is_refused() -> None:
         refuse_difference("a-job", {}, TODAY)
 
 
+@pytest.mark.parametrize("state", ["RESTARTING", "STARTING", "INITIALIZING"])
+def test_a_job_that_does_not_run_steadily_is_refused_with_the_way(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(SCORECARD.name, "1", state)
+    monkeypatch.setattr(upgrade, "Cluster", lambda _: SimpleNamespace(jobs=lambda: {job.name: job}))
+    monkeypatch.setattr(upgrade, "alone", nullcontext)
+    for each in ("_migrate", "_upgrade"):
+        monkeypatch.setattr(upgrade, each, lambda *_: pytest.fail("nothing may be changed"))
+    with pytest.raises(UpgradeError) as caught:
+        upgrade.upgrade_scorecard(load(environ={}), print)
+    assert str(caught.value) == (
+        f"livelift-scorecard is {state.lower()}, so it can make no savepoint now and nothing was stopped: "
+        f"{upgrade.WITHOUT_SAVEPOINT}"
+    )
+
+
+def test_a_long_reason_keeps_its_end_and_the_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flink names the task, with everything that is chained to it, before it says what was wrong."""
+    trace = (
+        "java.util.concurrent.CompletionException: no\n"
+        f"Caused by: CheckpointException: Checkpoint triggering task Source: {'slots -> ' * 50}(1/2) of job "
+        "1 is not being executed. Failure reason: Not all required tasks are currently running.\n"
+        "\tat org.apache.flink\n"
+    )
+    answers = {
+        "/jobs/1/stop": {"request-id": "7"},
+        "/jobs/1/savepoints/7": {
+            "status": {"id": "COMPLETED"},
+            "operation": {"failure-cause": {"stack-trace": trace}},
+        },
+    }
+    monkeypatch.setattr(
+        Cluster, "_answer", lambda _, method, path, **content: httpx.Response(200, json=answers[path])
+    )
+    settings = load(environ={})
+    with pytest.raises(UpgradeError) as caught:
+        upgrade._upgrade(settings, SCORECARD, Job(SCORECARD.name, "1", "RUNNING"), print)
+    said = str(caught.value)
+    assert said.startswith("livelift-scorecard made no savepoint (livelift-scorecard: CheckpointException: ")
+    assert "Not all required tasks are currently running.), so it was not upgraded: once" in said
+
+
 @pytest.mark.clickhouse
 def test_the_tables_have_todays_columns_before_the_scorecard_job_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -57,8 +102,8 @@ def test_the_tables_have_todays_columns_before_the_scorecard_job_is_stopped(
         migrations.apply(settings)
         newest = migrations.status(settings)[-1].version
         migrations.revert(settings, newest - 1)
-        job = SimpleNamespace(jobs=lambda: {SCORECARD.name: "the job"})
-        monkeypatch.setattr(upgrade, "Cluster", lambda _: job)
+        job = Job(SCORECARD.name, "1", "RUNNING")
+        monkeypatch.setattr(upgrade, "Cluster", lambda _: SimpleNamespace(jobs=lambda: {job.name: job}))
         monkeypatch.setattr(upgrade, "alone", nullcontext)
         monkeypatch.setattr(upgrade, "_upgrade", lambda *_: said.append("stopping"))
         for _ in range(2):

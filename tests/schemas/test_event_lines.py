@@ -80,6 +80,9 @@ def test_other_times_are_refused(given: object) -> None:
     [
         ("", "not JSON"),
         ("{", "not JSON"),
+        (outcome(value=7)[:-1] + ' "x"\n', "not JSON: Expecting ',' delimiter at column "),
+        (outcome(value=float("nan")), "not JSON: NaN is no JSON number"),
+        (outcome(value=float("-inf")), "not JSON: -Infinity is no JSON number"),
         ("[1, 2]", "not a JSON object"),
         (outcome(value=None), "value: None is not a number"),
         (outcome(value=True), "value: True is not a number"),

@@ -10,6 +10,7 @@ from prometheus_client import start_http_server
 from prometheus_client.registry import CollectorRegistry
 
 from config.settings import Settings, load
+from infra.local.dated import dated_lines
 from infra.observability.exporter.looking import Looking
 from infra.observability.exporter.page import Page
 
@@ -36,6 +37,7 @@ def main() -> None:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    dated_lines()
     serve(load(), stop)
 
 

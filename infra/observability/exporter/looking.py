@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
 import httpx
@@ -18,6 +19,8 @@ from infra.observability.exporter.sample import Sample
 from infra.observability.exporter.tables import Tables
 
 ANSWER_WITHIN_SECONDS = 5.0
+
+LOG = logging.getLogger("livelift.exporter")
 
 AWAY = (BrokerError, DatabaseError, ClusterError, httpx.HTTPError)
 
@@ -62,5 +65,5 @@ def _seen(look: Look) -> list[Sample] | None:
     try:
         return list(look())
     except AWAY as error:
-        print(error, flush=True)
+        LOG.warning("%s", error)
         return None

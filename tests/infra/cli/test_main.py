@@ -20,7 +20,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["results", "--as-of", "yesterday"], "Invalid value for '--as-of': 'yesterday' is not ISO 8601"),
+        (
+            ["results", "--as-of", "yesterday"],
+            "Invalid value for '--as-of': 'yesterday' is not ISO 8601; write it like 2026-11-22T14:05Z",
+        ),
         (
             ["results", "--view", "rolling"],
             "'rolling' is not one of 'all', 'matured', 'rolling_24h', 'rolling_7d'",

@@ -23,7 +23,7 @@ from infra.cli.results_table import (
 )
 from infra.definitions import DefinitionKey, Published
 from infra.reasons import IN_WORDS, in_words
-from infra.results import Row
+from infra.results import Question, Row
 from udfs.stats import Reason
 
 AS_OF = "2026-01-01T12:00:00.000Z"
@@ -112,9 +112,10 @@ def printed(
     width: int = 120,
     known: Rules | None = None,
     decided: Sequence[Row] = (),
+    question: Question = Question(),
 ) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(results_table(rows, ratios, decided, known or Rules(), NOW))
+    console.print(results_table(rows, ratios, decided, known or Rules(), NOW, question))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
@@ -124,10 +125,33 @@ def on_one_line(rows: list[Row], known: Rules | None = None) -> str:
 
 def test_a_result_is_one_line_under_its_experiment_its_age_and_its_users() -> None:
     lines = printed([a_result()], [a_sample_ratio()], 200, rules(a_metric(role="secondary"))).splitlines()
-    assert lines[0] == "acme/checkout-button  as of 2026-01-01T12:00:00Z, 4 s ago; intervals of 95 %"
+    assert lines[0] == (
+        "acme/checkout-button  counted up to 2026-01-01T12:00:00Z, 4 s ago; intervals of 95 %"
+    )
     assert "control 1,204 (expected 1,197), treatment 1,190 (expected 1,197); spread as declared" in lines[1]
     expected = "revenue_per_session treatment 12.35 13.1 +6.11 % -0.40 … +12.66 % +1.62 … +10.53 %"
     assert " ".join(lines[3].split()) == expected
+
+
+def test_a_look_at_other_users_or_another_moment_is_named_and_whose_users_these_are() -> None:
+    question = Question("acme", view="rolling_24h", as_of_ms=1_767_269_100_000)
+    lines = printed([a_result()], [a_sample_ratio()], 200, question=question).splitlines()
+    assert lines[0] == (
+        "acme/checkout-button, view rolling_24h  "
+        "as of 2026-01-01T12:05:00Z, counted up to 2026-01-01T12:00:00Z"
+    )
+    assert lines[1].startswith("users of view all: control 1,204")
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        (1.0, "spread as declared"),
+        (0.2, "spread as declared (p 0.2000 at any look, doubtful below 0.001)"),
+    ],
+)
+def test_a_p_value_is_told_only_where_something_speaks_against_the_spread(p: float, said: str) -> None:
+    assert printed([], [a_sample_ratio(seq_p_value=p)], 200).splitlines()[1].endswith(f"; {said}")
 
 
 def test_without_a_lift_for_any_look_the_line_is_in_the_metrics_unit() -> None:

@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from config.settings import Settings
 from infra.console import HOST
-from infra.console.definitions import Definition
+from infra.console.definitions import Definition, Known
 from infra.console.server import application, listening_socket
 from tests.infra.clickhouse_process import connect
 from tests.infra.console.worlds import (
@@ -38,7 +38,9 @@ HOSTILE = "</script><img src=x onerror=alert(1)>'\"&{{7*7}}/../%2e%2e?#é"
 DEFINITIONS: Mapping[tuple[str, str], Definition] = {
     ("acme", "checkout-button"): a_definition(),
     ("acme", "onboarding-tour"): a_definition(experiment_id="onboarding-tour"),
+    ("acme", "moving"): a_definition(experiment_id="moving"),
 }
+KNOWN = Known(DEFINITIONS, was_read=True, is_complete=True)
 
 
 def now() -> datetime:
@@ -55,8 +57,12 @@ class World:
 
     def add(self, table: str, *rows: dict[str, Any]) -> None:
         """Rows that are true from now on."""
+        self.add_as_of(now(), table, *rows)
+
+    def add_as_of(self, as_of: datetime, table: str, *rows: dict[str, Any]) -> None:
+        """Rows that are written now, from events up to a moment."""
         moment = now()
-        times = {"as_of": moment, "computed_at": moment, "version": int(moment.timestamp() * 1e6)}
+        times = {"as_of": as_of, "computed_at": moment, "version": int(moment.timestamp() * 1e6)}
         insert(
             self.client,
             table,
@@ -99,7 +105,7 @@ class World:
 def served(load: Callable[[], Settings], **options: Any) -> Iterator[str]:
     """The address of a console over the settings that ``load`` reads, for as long as the block runs."""
     listening = listening_socket(0)
-    app = application(load, definitions=lambda: DEFINITIONS, **options)
+    app = application(load, definitions=lambda: KNOWN, **options)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

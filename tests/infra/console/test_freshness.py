@@ -49,6 +49,18 @@ def test_a_region_that_is_behind_is_missing_since_then() -> None:
     assert (found.behind, found.regions) == (("us",), ("eu", "us"))
 
 
+def test_results_behind_what_is_counted_have_their_own_age() -> None:
+    half_a_minute_ago, an_hour_ago = NOW - timedelta(seconds=30), NOW - timedelta(hours=3)
+    found = freshness(NOW, NOW, READ, coverage(eu=2), behind_since=half_a_minute_ago)
+    assert of(found) == (Liveness.LIVE, "30 s old")
+    found = freshness(NOW, NOW, READ, coverage(eu=2, us=7200), behind_since=half_a_minute_ago)
+    assert of(found) == (Liveness.PARTIAL, "30 s old, without us")
+    for covered in (coverage(eu=2), MISSING):
+        found = freshness(NOW, NOW, READ, covered, behind_since=an_hour_ago)
+        assert of(found) == (Liveness.BEHIND, "3 h old, newer events are on their way")
+        assert not found.is_well
+
+
 def test_no_region_counting_is_stopped() -> None:
     found = freshness(NOW, NOW, READ, coverage(eu=90, us=7200))
     assert of(found) == (Liveness.STOPPED, "stopped at 26 Nov 2026 11:58:30 UTC")

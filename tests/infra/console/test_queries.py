@@ -25,7 +25,7 @@ def test_a_question_opens_with_what_it_asks(query: Query) -> None:
 @pytest.mark.parametrize("query", sorted(set(Query) - WITHOUT_A_TENANT))
 def test_every_view_of_a_tenants_data_is_narrowed_to_the_tenant(query: Query) -> None:
     reads = re.findall(
-        r"FROM (?:results|slots|ledger|sample_ratio|decisions)\w*\s+WHERE (\S+ = \S+)", query.text
+        r"FROM (?:results|slots|totals|ledger|sample_ratio|decisions)\w*\s+WHERE (\S+ = \S+)", query.text
     )
     assert reads == ["tenant_id = {tenant:String}"] * len(re.findall(r"FROM [a-z_]+\n\s*WHERE", query.text))
     assert reads

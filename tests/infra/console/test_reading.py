@@ -137,7 +137,7 @@ def test_every_reason_of_the_statistics_has_words() -> None:
 
 def test_a_p_value_is_never_bare() -> None:
     assert read(a_result(), REVENUE).evidence == ("by chance alone in 1 of 240 experiments")
-    assert read(open_result(), REVENUE).evidence == "by chance alone in many experiments"
+    assert read(open_result(), REVENUE).evidence == "chance alone gives this often"
     assert read(latency(0.05), LATENCY).evidence == ""
 
 

@@ -18,14 +18,25 @@ from starlette.testclient import TestClient
 
 from config.settings import Settings
 from infra.console import ConsoleError
+from infra.console.definitions import Known
 from infra.console.queries import Query
 from infra.console.server import application, listening_socket
 from infra.console.source import Source
 from infra.console.state import State
 from infra.migrations import apply, revert
 from tests.infra.clickhouse_process import clickhouse, running_front
-from tests.infra.console.running import DEFINITIONS, HOSTILE, World, now, world_of
-from tests.infra.console.worlds import a_decision, a_ledger_minute, a_ratio, a_result, moved, undetermined
+from tests.infra.console.running import DEFINITIONS, HOSTILE, KNOWN, World, now, world_of
+from tests.infra.console.worlds import (
+    a_decision,
+    a_definition,
+    a_ledger_minute,
+    a_ratio,
+    a_result,
+    a_slot,
+    a_version,
+    moved,
+    undetermined,
+)
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.clickhouse
@@ -53,7 +64,7 @@ def world(settings: Settings) -> World:
 
 
 def pages(settings: Settings, **options: Any) -> TestClient:
-    return TestClient(application(lambda: settings, definitions=lambda: DEFINITIONS, **options))
+    return TestClient(application(lambda: settings, **{"definitions": lambda: KNOWN, **options}))
 
 
 def words(html: str) -> str:
@@ -64,7 +75,7 @@ def words(html: str) -> str:
 def test_the_list_tells_each_experiment_at_a_glance(settings: Settings, world: World) -> None:
     said = words(pages(settings).get("/").text)
     assert "Revenue is 0.9 % to 5.3 % higher with treatment." in said
-    assert "onboarding-tour no users yet Waiting for the first users." in said
+    assert "onboarding-tour no results Waiting for the first users." in said
     assert "gate-level" in said
     assert words(pages(settings).get("/tenants/acme").text).count("gate-level") == 0
 
@@ -104,6 +115,7 @@ def test_an_experiment_says_the_answer_and_everything_behind_it(settings: Settin
         "received 2,418,330",
         "difference 0",
         "Users 185,022 185,022 in the last day",
+        "all experiments: 412 late, counted · 31 refused",
         "Nothing had to be decided",
     ):
         assert expected in said
@@ -201,10 +213,78 @@ def test_an_experiment_nobody_has_seen_says_what_it_waits_for(settings: Settings
     assert "No user has been counted yet." in said
 
 
-def test_a_name_that_nobody_defined_says_so(settings: Settings, world: World) -> None:
-    said = words(pages(settings).get(State("acme", "onbording-tour").url).text)
-    assert "nothing is known here of an experiment of this name" in said
-    assert "Waiting for the first users" in said
+@pytest.mark.parametrize(
+    ("address", "said", "instead"),
+    [
+        (State("acme", "nosuch").url, "There is no experiment nosuch of acme.", 'href="/tenants/acme"'),
+        ("/tenants/nosuch", "There is no tenant nosuch here.", 'href="/"'),
+    ],
+)
+def test_a_name_that_nobody_defined_is_nowhere(
+    settings: Settings, world: World, address: str, said: str, instead: str
+) -> None:
+    answer = pages(settings).get(address)
+    assert answer.status_code == 404
+    assert said in words(answer.text)
+    assert instead in answer.text
+    assert 'data-live="yes"' in answer.text, "it may be defined the next moment"
+
+
+@pytest.mark.parametrize("address", [State("acme", "nosuch").url, "/tenants/nosuch"])
+def test_a_name_is_not_called_unknown_before_all_definitions_are_read(
+    settings: Settings, world: World, address: str
+) -> None:
+    for known in (Known(), Known(DEFINITIONS, was_read=True)):
+        answer = pages(settings, definitions=lambda known=known: known).get(address)
+        assert answer.status_code == 200
+        assert ("definitions are not read yet" in words(answer.text)) is not known.was_read
+    assert pages(settings, tenant="nosuch").get("/tenants/nosuch").status_code == 200
+
+
+def test_an_ended_experiment_waits_for_nobody(settings: Settings, world: World) -> None:
+    over = replace(a_version(), ended_at=now() - timedelta(hours=1))
+    ended = {
+        ("acme", name): a_definition(over, experiment_id=name) for name in ("checkout-button", "never-began")
+    }
+    client = pages(settings, definitions=lambda: Known(ended, was_read=True, is_complete=True))
+    assert "planned users" in words(pages(settings).get(CHECKOUT).text)
+    assert "planned users" not in words(client.get(CHECKOUT).text)
+    never = State("acme", "never-began")
+    assert "It ended before the first user" in words(client.get(never.url).text)
+    assert "It ended before the first user." in words(client.get("/tenants/acme").text)
+    rolling = words(client.get(never.but(view="rolling_24h").url).text)
+    assert "No result of these users There are no results for last 24 hours" in rolling
+
+
+def test_results_that_are_behind_what_is_counted_show_their_own_age(settings: Settings, world: World) -> None:
+    told, counted = now() - timedelta(seconds=40), now() - timedelta(seconds=2)
+    behind = {"experiment_id": "behind"}
+    world.add_as_of(told, "result_rows", a_result(**behind))
+    covers = {"eu": now()}
+    rows = "SELECT 'eu' AS region, {eu:DateTime64(3)} AS watermark, 1. AS lag_s"
+    with covered(world, rows, covers):
+        level = pages(settings).get(State("acme", "behind").url).text
+        world.add_as_of(counted, "slot_rows", a_slot("control", 5, kind="total", **behind))
+        later = pages(settings).get(State("acme", "behind").url).text
+    assert re.search(r"\b[0-9] s old", words(level))
+    assert re.search(r"\b4[0-9] s old", words(later))
+    assert "asked again every few seconds" in words(later)
+
+
+def test_a_stopped_experiment_shows_over_time_what_it_was_stopped_for(
+    settings: Settings, world: World
+) -> None:
+    stopped = {"experiment_id": "stopped"}
+    latency = moved(0.07, 0.01, mean=312.0, metric_id="latency_ms", p_adjusted=None, **stopped)
+    world.add("result_rows", a_result(**stopped), latency)
+    state = State("acme", "stopped")
+    known = Known({("acme", "stopped"): a_definition(experiment_id="stopped")}, was_read=True)
+    found = pages(settings, definitions=lambda: known)
+    assert "revenue over time" in words(found.get(state.url).text)
+    world.add("decision_rows", a_decision(decision_id="d-stopped", decided_at=now(), **stopped))
+    found = pages(settings, definitions=lambda: known)
+    assert "latency_ms over time" in words(found.get(state.url).text)
+    assert "revenue over time" in words(found.get(state.but(metric="revenue").url).text)
 
 
 def test_the_past_is_shown_as_it_was_and_does_not_refresh(settings: Settings, world: World) -> None:
@@ -223,7 +303,8 @@ def test_the_past_is_shown_as_it_was_and_does_not_refresh(settings: Settings, wo
     assert "+2.4 % … +3.6 %" in words(live.text)
     assert live.text.count("data-estimate=") == 3
     before = words(client.get(past.but(as_of=then - timedelta(hours=1)).url).text)
-    assert "Nothing is kept of this moment" in before
+    assert "Nothing is kept of this moment It is before the first result" in before
+    assert "Waiting for the first users" not in before
 
 
 def test_users_not_split_as_planned_make_every_number_one_not_to_be_read(
@@ -279,8 +360,8 @@ def test_when_clickhouse_goes_away_the_last_numbers_stay_and_look_stopped(tmp_pa
         world_of(front.settings("livelift")).fill()
         # The settings are read anew for every connection: a front that is started again listens elsewhere.
         load = partial(front.settings, "livelift")
-        client = TestClient(application(load, definitions=lambda: DEFINITIONS))
-        unseen = TestClient(application(load, definitions=lambda: DEFINITIONS))
+        client = TestClient(application(load, definitions=lambda: KNOWN))
+        unseen = TestClient(application(load, definitions=lambda: KNOWN))
         assert "Stopped." not in client.get(CHECKOUT).text
         front.kill()
         page = eventually(lambda: stopped(client), "the page says that its numbers stopped")
@@ -301,7 +382,7 @@ def test_a_clickhouse_that_hangs_holds_a_page_up_once_and_not_for_each_question(
     with running_front(tmp_path) as front:
         apply(front.settings("livelift"))
         world_of(front.settings("livelift")).fill()
-        client = TestClient(application(lambda: front.settings("livelift"), definitions=lambda: DEFINITIONS))
+        client = TestClient(application(lambda: front.settings("livelift"), definitions=lambda: KNOWN))
         assert "Stopped." not in client.get(CHECKOUT).text
         front.signal(signal.SIGSTOP)
         eventually(lambda: stopped(client), "the page says that its numbers stopped")

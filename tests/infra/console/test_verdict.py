@@ -115,6 +115,19 @@ def test_no_users_is_a_state_of_its_own() -> None:
     assert judge(Evidence()).headline == "Waiting for the first users"
 
 
+def test_an_ended_experiment_promises_no_users() -> None:
+    found = judge(evidence(replace(OPEN, days_left=None), has_ended=True))
+    assert found.headline == "It ended without a clear difference"
+    assert found.trust == "The interval may be read at any moment; no user comes any more."
+    assert judge(Evidence(has_ended=True)).headline == "It ended before the first user"
+    assert judge(evidence(NO_ANSWER, has_ended=True)).headline == "It ended before anything could be said"
+
+
+def test_without_results_the_headline_says_why() -> None:
+    found = judge(Evidence(has_ended=True, nothing=("Nothing is kept of this moment", "It is too early.")))
+    assert (found.headline, found.sentence) == ("Nothing is kept of this moment", "It is too early.")
+
+
 def test_a_direction_nobody_declared_is_only_a_difference() -> None:
     found = judge(evidence(read(a_result(), Metric("revenue"))))
     assert (found.state, found.colour) == (State.DIFFERENT, Colour.OPEN)

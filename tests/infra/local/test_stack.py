@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -93,6 +97,122 @@ def test_wiping_deletes_data_but_never_jars_and_never_under_a_running_part(setti
     stack.wipe(settings)
     left = {path.name for path in settings.run_dir.iterdir()}
     assert left == {"jars", "stamps", "stack.lock", "demo"}, "another stack's folder is not ours to delete"
+
+
+def a_stack_ran(settings: Settings) -> None:
+    record.write(settings, Record())
+
+
+def test_wiping_leaves_foreign_files_alone_and_names_them(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = (
+        "broker/data/1.log",
+        "logs/broker.log",
+        "secrets/operator-token",
+        "checkpoints/a-job/chk-1/_metadata",
+    )
+    foreign = ("thesis.tex", ".git/config", "logs/mine.txt", "secrets/mine")
+    for name in (*made, *foreign):
+        (settings.run_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (settings.run_dir / name).touch()
+    a_stack_ran(settings)
+    stack.wipe(settings)
+    left = {str(path.relative_to(settings.run_dir)) for path in settings.run_dir.rglob("*") if path.is_file()}
+    assert left == {*foreign, "stack.lock"}
+    assert capsys.readouterr().err == (
+        f"not made by the stack and left in {settings.run_dir}: .git, logs, secrets, thesis.tex\n"
+    )
+
+
+def test_wiping_a_folder_in_which_no_stack_ran_deletes_nothing(settings: Settings) -> None:
+    (settings.run_dir / "clickhouse").mkdir()
+    stack.wipe(settings)
+    assert (settings.run_dir / "clickhouse").is_dir()
+
+
+def test_wiping_deletes_only_our_jobs_where_others_keep_checkpoints_too(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared and more")
+    for name in ("livelift-scorecard", "livelift-attribution-acme-e3", "somebody-else"):
+        (shared / name / "chk-1").mkdir(parents=True)
+    a_stack_ran(settings)
+    uri = shared.as_uri()
+    stack.wipe(replace(settings, flink=replace(settings.flink, checkpoint_dir=uri, savepoint_dir=uri)))
+    assert [path.name for path in shared.iterdir()] == ["somebody-else"]
+
+
+@pytest.mark.parametrize("folder", [Path("/"), Path.home(), ROOT, ROOT.parent])
+def test_a_folder_that_others_use_is_not_wiped(settings: Settings, folder: Path) -> None:
+    with pytest.raises(StackError, match="nothing is deleted there"):
+        stack.wipe(replace(settings, run_dir=folder))
+
+
+def test_a_folder_that_cannot_be_made_is_named(settings: Settings) -> None:
+    (settings.run_dir / "file").touch()
+    folder = settings.run_dir / "file" / "stack"
+    with pytest.raises(StackError) as caught:
+        stack.down(replace(settings, run_dir=folder))
+    assert str(caught.value) == f"cannot make the folder {folder}: Not a directory (set LIVELIFT_RUN_DIR)"
+
+
+@contextmanager
+def sleeping() -> Iterator[ProcessId]:
+    """A process that stands for a supervisor and does nothing."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        try:
+            yield ProcessId.of(process.pid)
+        finally:
+            process.kill()
+
+
+@pytest.mark.processes
+def test_a_running_stack_is_not_joined_with_other_settings(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "_require_tools", lambda _: None)
+    with sleeping() as supervisor:
+        record.write(settings, Record(supervisor, settings=record.fingerprints(settings)))
+        other = replace(settings, scorecard=replace(settings.scorecard, flush_ms=7), region="eu")
+        with pytest.raises(StackError) as caught:
+            stack.up(other, names=("heartbeat",))
+        assert supervisor.is_alive()
+    assert str(caught.value) == (
+        "a stack runs here that was started with other settings (scorecard, region): "
+        "`livelift down` first, or say `livelift up` with the settings it has"
+    )
+
+
+def test_the_token_a_first_start_makes_does_not_make_settings_others(settings: Settings) -> None:
+    known = replace(settings, clickhouse=replace(settings.clickhouse, password="sesame"))
+    assert record.fingerprints(known) == record.fingerprints(settings)
+
+
+UP_FOR_EVER = """
+import sys
+from config.settings import load
+from infra.local import stack
+stack._require_tools = lambda members: None
+stack.python = lambda *arguments: [sys.executable, "-c", "import time; time.sleep(60)"]
+stack.up(load(), names=("heartbeat",))
+"""
+
+
+@pytest.mark.processes
+def test_sigterm_stops_what_up_has_started(settings: Settings) -> None:
+    with subprocess.Popen([sys.executable, "-c", UP_FOR_EVER], cwd=ROOT) as process:
+        children = psutil.Process(process.pid).children
+        eventually(lambda: len(children()) == 1, "the supervisor is started")
+        (supervisor,) = children()
+        try:
+            process.terminate()
+            assert process.wait(timeout=20) == 128 + signal.SIGTERM
+            assert not supervisor.is_running()
+        finally:
+            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                supervisor.kill()
 
 
 @pytest.mark.jvm

@@ -10,8 +10,12 @@ from jobs.scorecard.pace import Turns
 from tests.jobs.scorecard.running import FakeContext
 
 
-@pytest.fixture
-def context(monkeypatch: pytest.MonkeyPatch) -> FakeContext:
-    """A key of an operator whose work takes no time, so that only the test says what time it is."""
+@pytest.fixture(params=[1, 0], ids=["remembered", "forgotten"])
+def context(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> FakeContext:
+    """A key of an operator whose work takes no time, so that only the test says what time it is.
+
+    What it remembers of an experiment, others may have driven out before each call: nothing may hang on that.
+    """
+    monkeypatch.setattr("jobs.scorecard.operators.REMEMBERED_EXPERIMENTS", request.param)
     monkeypatch.setattr(Turns, "spending", lambda *_: nullcontext())
     return FakeContext()

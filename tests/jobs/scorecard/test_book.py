@@ -15,6 +15,7 @@ from jobs.scorecard.book import (
     Shelf,
     Spread,
     Spreads,
+    Waiting,
     decode_spreads,
     encode_spreads,
 )
@@ -103,7 +104,7 @@ def test_the_books_of_an_experiment_are_its_state() -> None:
     cohorts = {epoch: Cohort(epoch, 1, "", NOON_MS + epoch) for epoch in (0, 2)}
     spread = Spread(6, 7, NOON_MS, NOON_MS)
     spreads = [(Cohort(2, 1, "", 0), {group: spread})]
-    shelf = Shelf.from_state(state, [text], spreads, cohorts.values())
+    shelf = Shelf.from_state(Waiting(), state, [text], spreads, cohorts.values())
     assert [book.spreads for book in shelf.books.values()] == [{}, {group: spread}]
     assert {epoch: book.totals for epoch, book in shelf.books.items()} == {
         0: {group: before},

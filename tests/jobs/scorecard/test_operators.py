@@ -22,6 +22,9 @@ from jobs.scorecard.slots import Change
 from tests.jobs.scorecard.builders import a_change, a_count, a_metric, published
 from tests.jobs.scorecard.running import SLOTS, TABLES, UNSETTLED, FakeContext, Running, newer, views
 
+ONLY_REMEMBERED = pytest.mark.parametrize("context", [1], indirect=True)
+"""What others have driven out is told again, though nothing changed."""
+
 
 def timeless(answers: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
     """Answers without the moment they were given at and the rebuild they belong to."""
@@ -74,6 +77,17 @@ def test_the_first_definition_of_a_version_stands(context: FakeContext) -> None:
     running.define(published())
     assert running.define(published(alpha=0.5)) == {}
     assert json.loads(context.states["definitions-by-version"]["1"])["alpha"] == 0.05
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", published(metrics=[{}])])
+def test_what_is_no_definition_is_passed_over(
+    context: FakeContext, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    running = Running(context)
+    assert running.define(text) == {}
+    assert "no definition of acme/checkout" in caplog.text
+    running.slots(*SLOTS)
+    assert running.define(published())["result_rows"]["status"]
 
 
 def test_after_a_restart_the_answers_go_on_from_the_state(context: FakeContext) -> None:
@@ -206,6 +220,7 @@ def test_later_changes_show_in_the_other_views_once_in_ten_seconds(context: Fake
     assert gaps == pytest.approx([10.0] * 4)
 
 
+@ONLY_REMEMBERED
 def test_totals_are_told_at_once_and_their_slots_later(context: FakeContext) -> None:
     running = Running(context, remembered=UNSETTLED)
     running.define(published())
@@ -292,6 +307,7 @@ def test_users_who_came_while_the_job_was_away_do_not_bring_others_back(context:
     assert users(told, "rolling_7d")[-1][1] == 9
 
 
+@ONLY_REMEMBERED
 def test_a_job_that_stood_still_takes_what_it_missed_for_no_silence(context: FakeContext) -> None:
     """Its timer fires late, and what was appended meanwhile may be behind it."""
     running = Running(context, remembered=UNSETTLED)
@@ -342,6 +358,7 @@ def test_the_last_change_before_silence_is_in_history(context: FakeContext) -> N
     assert recorded(running.until(3000.0)) == []
 
 
+@ONLY_REMEMBERED
 def test_only_rows_that_say_something_new_are_written_to_history(context: FakeContext) -> None:
     running = Running(context, remembered=UNSETTLED)
     running.define(published(metrics=[a_metric(), a_metric(id="other")]))
@@ -364,6 +381,7 @@ def test_a_definition_that_comes_later_counts_the_users_before_it_in_every_view(
     assert users(running.until(1000.0), "rolling_24h") == [(1000.0, 6)]
 
 
+@ONLY_REMEMBERED
 def test_the_views_of_a_change_are_those_beside_all(context: FakeContext) -> None:
     running = Running(context, remembered=UNSETTLED)
     running.define(published())

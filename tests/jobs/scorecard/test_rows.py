@@ -299,6 +299,13 @@ def test_days_are_told_after_an_hour_beyond_the_first_cohort() -> None:
     assert a_result(since(hours=12, cohort_hours=24))["days_left"] is None
 
 
+def test_no_days_are_left_where_an_end_is_known() -> None:
+    """An experiment ends by a version to which nobody comes."""
+    book = since(hours=12)
+    book.definitions[2] = a_definition(config_version=2, ended_at=NOON_MS)
+    assert a_result(book)["days_left"] is None
+
+
 def test_the_pace_of_a_version_is_counted_from_its_own_beginning() -> None:
     book = since(hours=48)
     book.definitions[2] = a_definition(config_version=2)

@@ -10,11 +10,12 @@ import pytest
 from pyflink.common import Row
 
 from jobs.scorecard.agenda import VIEWS
-from jobs.scorecard.looks import SETTLED_MS
+from jobs.scorecard.looks import SETTLED_MS, Looks
 from jobs.scorecard.operators import ANSWERS_SHARE, LATE_MS, LEAST_OF_SHARE, Scorecard
-from jobs.scorecard.pace import Turn, Turns
-from tests.jobs.scorecard.builders import published
-from tests.jobs.scorecard.running import SLOTS, UNSETTLED, FakeContext, Running, newer, views
+from jobs.scorecard.pace import Pace, Times, Turn, Turns
+from jobs.scorecard.slots import Change
+from tests.jobs.scorecard.builders import a_change, a_metric, published
+from tests.jobs.scorecard.running import CHECKOUT, SLOTS, UNSETTLED, FakeContext, Running, newer, views
 
 
 def answered(context: FakeContext) -> Running:
@@ -125,6 +126,52 @@ def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch:
     assert looked == []
     running.until(free_s)
     assert looked == [free_s]
+
+
+def test_a_turn_that_is_not_needed_any_more_keeps_no_later_look_away(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second look waits for its turn; history comes first and is the second look. Then nothing comes."""
+
+    def clear(users: int, as_of_s: float) -> list[Change]:
+        return [
+            a_change(
+                variant, [1.0 + by, 1.2 + by] * users, metric_id, as_of_ms=int(as_of_s * 1000), version=users
+            )
+            for variant, by in (("control", 0.0), ("treatment", 1.0))
+            for metric_id in ("", "revenue")
+        ]
+
+    running = Running(context)
+    running.define(published(metrics=[a_metric(window_days=14)]))
+    running.slots(*clear(100, 999.0))
+    running.until(1010.5)
+    running.slots(*clear(110, 1010.5))
+    history_s = next(Times().next_history_ms(CHECKOUT, Pace(recorded_ms=1_000_000))) / 1000
+    running.until(history_s - 3)
+    running.slots(*clear(120, running.now_s))
+    others_s = history_s + 1
+    turns_come(monkeypatch, running._operator._answer_turns, lambda now_ms: max(now_ms, int(others_s * 1000)))
+    running.until(15 * 24 * 3600.0)
+    minima = Looks.decode(context.states["looks-by-epoch"]["0"]).minima
+    assert {view for _, view, *_ in minima} >= {"all", "matured"}
+
+
+def test_a_stall_in_a_turn_is_nobodys_debt() -> None:
+    """As where ClickHouse is away while a job without state asks for earlier looks."""
+    turns = Turns(share=0.5)
+    at_ms = turns_of(turns, 200, cost_ms=5.0)
+    turns.spent(turns.take(at_ms), 180_000.0)
+    assert turns.due_ms(turns.take(at_ms + 180_000)) == at_ms + 180_000
+    assert turns.due_ms(turns.take(at_ms + 180_000)) < at_ms + 181_000
+
+
+def test_a_turn_that_is_given_back_is_the_next_ones() -> None:
+    turns = Turns(share=0.1)
+    at_ms = turns_of(turns, 200, cost_ms=20.0)
+    first, *others = [turns.take(at_ms) for _ in range(3)]
+    turns.give_back(first)
+    assert [turns.due_ms(turn) - at_ms for turn in others] == pytest.approx([0, 200], abs=2)
 
 
 def test_history_that_is_due_waits_for_the_views_turn_without_asking_again_and_again(

@@ -5,7 +5,9 @@ import io.livelift.attribution.EventDecoder;
 import io.livelift.attribution.LogRecord;
 import io.livelift.attribution.Reason;
 import io.livelift.attribution.UnitEngine;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.LongConsumer;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
@@ -261,15 +263,16 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
             return;
         }
         if (getRuntimeContext().getTaskInfo().getIndexOfThisSubtask() == 0) {
+            Set<JsonNode> keys = new HashSet<>();
             emitted.since(unsureSinceMs - UNSURE_MS, key -> {
                 if (key.path("epoch").asInt() == parameters.epoch()
                         && !key.path("kind").asText().equals(DeltaRows.COVERAGE)
                         && isOf(key, "tenant_id", parameters.tenantId())
                         && isOf(key, "experiment_id", parameters.experimentId())) {
-                    sums.touch(key);
+                    keys.add(key);
                 }
             });
-            sums.flushSlots();
+            keys.forEach(sums::touch);
         }
         unsureSinceMs = null;
     }

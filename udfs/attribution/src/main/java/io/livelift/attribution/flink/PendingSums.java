@@ -82,7 +82,7 @@ final class PendingSums implements Output {
         }
     }
 
-    /** The key's row leaves with the next flush, whether something is added to it or not. */
+    /** The key's row leaves once more, with nothing added to it. */
     void touch(JsonNode key) {
         Series series = new Series(
                 key.path("kind").asText(),
@@ -93,7 +93,9 @@ final class PendingSums implements Output {
                 key.path("metric_id").asText(),
                 key.path("segment").asText(),
                 key.path("unit_class").asText());
-        delta(series, key.path("cohort").asLong(), 0, NO_SUMS, 0);
+        GenericRowData row = rows.of(series, key.path("cohort").asLong());
+        DeltaRows.count(row, 0, NO_SUMS, 0);
+        collector.accept(row);
     }
 
     /** A task says how far time has come. */

@@ -319,12 +319,14 @@ class AttributeOperatorTest {
         }
         try (OperatorStory restored = new OperatorStory(backend, "", definitions, checkpoint)) {
             restored.written.add(key(3, "slot"));
+            restored.written.add(key(3, "slot"));
             restored.written.add(key(2, "slot"));
             restored.written.add(key(3, "coverage"));
             restored.flush();
             restored.flush();
             assertEquals(BEGINNING - 60 * SECOND, restored.askedSince);
             assertEquals(1, restored.rows("slot").size(), "of its own epoch, once");
+            assertEquals(List.of(), restored.rows("total"), "they have keys of their own");
             RowData row = restored.rows("slot").get(0);
             assertEquals("acme", row.getString(2).toString());
             assertEquals(7, row.getLong(8));
