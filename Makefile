@@ -21,6 +21,7 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Run the whole pipeline for a minute, show the statistics move, verify every slot; leave nothing running.
+	@infra/prerequisites.sh browser || echo "without it the demo keeps no picture of the console"
 	@.venv/bin/livelift demo
 
 test: browser setup $(PROMTOOL) ## Run all tests: pure ones, Java ones, and those against the running stack.

@@ -31,7 +31,7 @@ has_venv || lacks "Python 3.11's venv" python3.11-venv
 has_jdk || lacks "JDK 17" openjdk-17-jdk-headless
 command -v mvn >/dev/null || lacks "Maven" maven
 command -v make >/dev/null || lacks "make" make
-# Tests look at the console as people do; `make demo` takes a picture of it where there is one.
+# Tests look at the console as people do, and `make demo` takes a picture of it.
 if [ "${1:-}" = browser ]; then
     command -v chromium >/dev/null && command -v chromedriver >/dev/null || lacks "Chromium" chromium chromium-driver
 fi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Iterator
@@ -194,7 +195,7 @@ def _stops(outcome: Outcome, *, must_stop: bool) -> None:
         CliError: A harmless one, or the harmful one not in time.
     """
     for experiment, seconds in outcome.decided.stopped.items():
-        print(f"stopped: {experiment}, {seconds:.1f} s after the boundary was crossed")
+        print(f"stopped: {experiment}, {math.ceil(seconds)} s after the boundary was crossed")
     complaint = outcome.decided.complaint(must_stop=must_stop)
     if complaint:
         raise CliError(complaint)

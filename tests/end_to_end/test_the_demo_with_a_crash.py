@@ -14,7 +14,7 @@ from infra.local import record as records
 from infra.reconciliation import reconcile
 from infra.rejected import read_rejected
 from infra.results import Question, read_results
-from infra.scenario import DEMO, Scenario, read_scenario
+from infra.scenario import DEMO, Effect, Scenario, read_scenario
 from infra.verification import verify
 from infra.views import ledger_in_view
 from infra.waiting import wait
@@ -24,7 +24,8 @@ from udfs.attribution.reference import Reason
 pytestmark = pytest.mark.stack
 
 SECONDS = 60.0
-RATE = 200.0
+RATE = 600.0
+HARM = 0.3
 MOVES_BEFORE_THE_CRASH = 3
 WAIT_S = 180.0
 
@@ -49,7 +50,9 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def scenario(stack: RunningStack) -> Scenario:
-    return replace(read_scenario(DEMO, Limits.of(stack.settings)), seconds=SECONDS, rate=RATE, seed=20261122)
+    assert SECONDS * RATE >= demo.ENOUGH_EVENTS
+    read = read_scenario(DEMO, Limits.of(stack.settings)).with_effect(demo.HARMFUL, Effect(value=HARM))
+    return replace(read, seconds=SECONDS, rate=RATE, seed=20261122)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,7 @@ def watched(stack: RunningStack, scenario: Scenario) -> Watched:
 def outcome(stack: RunningStack, scenario: Scenario, watched: Watched) -> Outcome:
     ended = demo.stream(stack.settings, scenario, on_frame=watched.see)
     wait(stack.settings, WAIT_S)
+    ended.decided.wait(demo.STOPPED_WITHIN_S)
     return ended
 
 
@@ -96,6 +100,10 @@ def test_what_was_refused_is_kept_as_often_as_the_ledger_says(stack: RunningStac
     for key, entry in ledger_in_view(stack.settings).items():
         told.update({(key.topic, reason.value): getattr(entry, reason) for reason in Reason})
     assert kept == +told
+
+
+def test_the_harmful_experiment_alone_is_stopped_though_the_job_crashed(outcome: Outcome) -> None:
+    assert list(outcome.decided.stopped) == [demo.HARMFUL.experiment]
 
 
 def test_every_marker_became_visible(outcome: Outcome) -> None:

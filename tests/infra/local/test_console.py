@@ -25,7 +25,7 @@ def test_it_comes_up_with_its_database_and_goes_down_with_it(
         stack.up(settings, names=("clickhouse", "migrations", "console"))
         page = httpx.get(console_url(settings), trust_env=False, timeout=30)
         assert page.status_code == 200
-        assert "No experiment is known yet." in page.text
+        assert "The definitions are not read yet." in page.text
     finally:
         stopped = stack.down(settings)
     assert "console" in stopped
