@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from config.settings import Settings
+from infra.clickhouse import DatabaseError
 from infra.results import Row, read
 
 DECISIONS = """
@@ -33,6 +34,7 @@ def read_decisions(
 
 def follow_decisions(
     settings: Settings,
+    say: Callable[[str], None],
     tenant_id: str = "",
     experiment_id: str = "",
     *,
@@ -40,13 +42,26 @@ def follow_decisions(
 ) -> Iterator[Row]:
     """Each decision once, those there are and those to come; never ends by itself.
 
+    Args:
+        say: Told once when ClickHouse goes away, and once when it is back.
+
     Raises:
-        DatabaseError: ClickHouse does not answer.
+        DatabaseError: ClickHouse does not answer the first time.
     """
     seen: set[str] = set()
+    rows, is_away = read_decisions(settings, tenant_id, experiment_id), False
     while True:
-        for row in read_decisions(settings, tenant_id, experiment_id):
+        for row in rows:
             if row["decision_id"] not in seen:
                 seen.add(row["decision_id"])
                 yield row
         pause(POLL_S)
+        try:
+            rows = read_decisions(settings, tenant_id, experiment_id)
+            if is_away:
+                is_away = False
+                say("ClickHouse answers again")
+        except DatabaseError as error:
+            if not is_away:
+                is_away = True
+                say(f"{error}; asking again until it does")

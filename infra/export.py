@@ -25,6 +25,8 @@ class View(StrEnum):
     DECISIONS = "decisions"
     LEDGER = "ledger"
     ACTIVITY = "activity"
+    SAMPLE_RATIO_HISTORY = "sample_ratio_history"
+    LOOKS = "looks"
 
 
 class ExportError(Exception):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from threading import Event
 
 import httpx
-from confluent_kafka import OFFSET_STORED, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config.settings import Settings, Webhook
 from infra.broker import BrokerError, client_settings
@@ -103,7 +103,7 @@ def notify(settings: Settings, stop: Event, say: Say, *, dry_run: bool = False) 
     """Deliver every decision not yet delivered, and those to come, until ``stop`` is set.
 
     Args:
-        dry_run: Say what would be sent, deliver nothing and note nothing.
+        dry_run: Say what would be sent now, deliver nothing, note nothing, and end.
 
     Raises:
         BrokerError: The broker refuses. One that is away is waited for.
@@ -115,6 +115,7 @@ def notify(settings: Settings, stop: Event, say: Say, *, dry_run: bool = False) 
             "group.id": GROUP,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "enable.partition.eof": dry_run,
             # A receiver may be away for long; that must not look like a deliverer who is.
             "max.poll.interval.ms": LONGEST_DELIVERY_MS,
         }
@@ -143,6 +144,8 @@ def _messages(consumer: Consumer, stop: Event) -> Iterator[Message]:
         if message is None:
             continue
         error = message.error()
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:
+            return
         if error is not None and error.fatal():
             raise KafkaException(error)
         if error is None and message.value() is not None:

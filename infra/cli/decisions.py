@@ -40,7 +40,7 @@ def decisions(
     settings = load()
     with refusals():
         if follow:
-            _follow(follow_decisions(settings, tenant, experiment), output)
+            _follow(follow_decisions(settings, note, tenant, experiment), output)
             return
         rows = read_decisions(settings, tenant, experiment)
     if output is Format.JSON:

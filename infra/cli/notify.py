@@ -22,7 +22,8 @@ def register(app: typer.Typer) -> None:
 
 def notify(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be sent; nothing is sent or noted as sent.")
+        bool,
+        typer.Option("--dry-run", help="Print what would be sent now; send and note nothing."),
     ] = False,
 ) -> None:
     """POST every decision to the webhook of the settings, signed, until each is taken; goes on until stopped.

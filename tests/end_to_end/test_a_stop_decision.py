@@ -96,6 +96,13 @@ def test_it_is_computed_again_and_agrees(stack: RunningStack, stopped: dict[str,
     assert (unknown.returncode, unknown.stderr) == (1, "livelift: there is no decision stop-of-nothing\n")
 
 
+def test_a_dry_run_says_what_would_be_sent_and_ends(stack: RunningStack, stopped: dict[str, Any]) -> None:
+    said: list[str] = []
+    settings = replace(stack.settings, webhook=Webhook("http://127.0.0.1:1"))
+    notify(settings, Event(), said.append, dry_run=True)
+    assert sum(f"{stopped['decision_id']} would be sent to http://127.0.0.1:1" in line for line in said) == 1
+
+
 @pytest.fixture(scope="module")
 def told(stack: RunningStack, stopped: dict[str, Any]) -> Iterator[Receiver]:
     """A receiver who fails first, and what he got of the decisions topic."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from config.settings import ClickHouse, Flink, Kafka, Registry, Settings
 from infra import decisions
+from infra.clickhouse import DatabaseError
 from infra.decision_replay import disagreements
 from tests.jobs.scorecard.builders import a_book, a_definition, add
 from tests.jobs.scorecard.test_verdicts import SLOWER, Matured, Watched, guarded, shippable
@@ -74,7 +76,17 @@ def test_a_goal_that_was_not_sure_is_found() -> None:
 
 def test_those_who_follow_are_told_each_decision_once(monkeypatch: pytest.MonkeyPatch) -> None:
     stop, ship = {"decision_id": "stop-1"}, {"decision_id": "ship-1"}
-    answers = iter([[], [stop], [stop], [stop, ship]])
-    monkeypatch.setattr(decisions, "read_decisions", lambda *_: next(answers))
-    following = decisions.follow_decisions(SETTINGS, pause=lambda _: None)
+    away = DatabaseError("no ClickHouse answers")
+    answers: Iterator[Any] = iter([[], [stop], away, away, [stop], [stop, ship]])
+
+    def read(*_: Any) -> Any:
+        answer = next(answers)
+        if isinstance(answer, DatabaseError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(decisions, "read_decisions", read)
+    said: list[str] = []
+    following = decisions.follow_decisions(SETTINGS, said.append, pause=lambda _: None)
     assert [next(following), next(following)] == [stop, ship]
+    assert said == ["no ClickHouse answers; asking again until it does", "ClickHouse answers again"]

@@ -83,7 +83,7 @@ def columns(settings: Settings, view: View) -> list[str]:
         return list(client.query(f"SELECT * FROM {view} LIMIT 0").column_names)
 
 
-@pytest.mark.parametrize("view", [View.RESULTS, View.SLOTS, View.SAMPLE_RATIO, View.LEDGER, View.ACTIVITY])
+@pytest.mark.parametrize("view", View)
 @pytest.mark.parametrize("ending", [".parquet", ".csv"])
 def test_a_file_has_every_column_of_its_view_even_without_rows(
     settings: Settings, view: View, ending: str, tmp_path: Path
