@@ -46,7 +46,7 @@ LOOK_EVERY_S = 5
 ALL_WITHIN_S = 300
 ANSWERS = re.compile(rf".*\.{ANSWERED}")
 TASKS = 2
-ROWS_A_SECOND = 2500
+ROWS_A_SECOND = 2000
 """Of each task of the attribution job: where there are more totals it waits after telling them
 (``MOST_ROWS_A_SECOND`` in ``AttributeOperator.java``)."""
 

@@ -7,9 +7,9 @@ layout can read an earlier one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import orjson
 
@@ -20,6 +20,8 @@ from jobs.scorecard.layout import LAYOUT, check_layout
 from jobs.scorecard.looks import Looks
 from jobs.scorecard.pace import Pace, Turn, Turns
 from jobs.scorecard.slots import NOTHING, Change, Cohort, Group, Slots
+
+T = TypeVar("T")
 
 
 class Spread(NamedTuple):
@@ -47,11 +49,7 @@ class Book:
 
     totals: Slots = field(default_factory=dict)
     """Of every group over all cohorts."""
-    told: dict[Cohort, Slots] = field(default_factory=dict)
-    """The same by version and segment, as state keeps them."""
     spreads: Spreads = field(default_factory=dict)
-    spread: dict[Cohort, Spreads] = field(default_factory=dict)
-    """The same by version and segment."""
     definitions: dict[int, Definition] = field(default_factory=dict)
     epoch: int = 0
     cohorts: set[Cohort] = field(default_factory=set)
@@ -93,7 +91,7 @@ class Book:
         known = self.totals.get(group)
         if known is not None and known.version >= change.version:
             return False
-        self.totals[group] = self.told.setdefault(change.cohort, {})[group] = change.slot
+        self.totals[group] = change.slot
         return True
 
     def count(self, change: Change, slots: Slots) -> bool:
@@ -110,7 +108,7 @@ class Book:
         difference = slot.amount.minus(before.amount if before else NOTHING)
         known = self.spreads.get(group, Spread())
         updates, as_of_ms = known.updates + difference.updates, max(known.as_of_ms, change.as_of_ms)
-        self._note(cohort, group, Spread(updates, as_of_ms, *_ends(known, change)))
+        self.spreads[group] = Spread(updates, as_of_ms, *_ends(known, change))
         if known.first_cohort_ms == change.cohort_ms and change.n <= 0:
             self.lost.add(group)
         self.cohorts.add(cohort)
@@ -139,12 +137,8 @@ class Book:
                 and (slot := read(cohort).get(group)) is not None
                 and slot.n > 0
             )
-            place = Cohort(self.epoch, group.config_version, group.segment, 0)
-            self._note(place, group, self.spreads[group]._replace(first_cohort_ms=next(starts, None)))
+            self.spreads[group] = self.spreads[group]._replace(first_cohort_ms=next(starts, None))
         self.lost.clear()
-
-    def _note(self, cohort: Cohort, group: Group, spread: Spread) -> None:
-        self.spreads[group] = self.spread.setdefault(cohort.of_everyone, {})[group] = spread
 
 
 def _ends(known: Spread, change: Change) -> tuple[int | None, int | None]:
@@ -200,23 +194,30 @@ class Shelf:
         definitions: Iterable[str],
         spreads: Iterable[tuple[Cohort, Spreads]] = (),
         cohorts: Iterable[Cohort] = (),
-        looks: Iterable[tuple[str, str]] = (),
+        looks: Iterable[tuple[str, Looks]] = (),
     ) -> Self:
-        """The books of what state holds; undoes ``Looks.encode`` and reads the definitions topic."""
-        shelf = cls(looks={int(epoch): Looks.decode(text) for epoch, text in looks}, waiting=waiting)
+        """The books of what state holds, where epochs are text and definitions are as published."""
+        shelf = cls(looks={int(epoch): each for epoch, each in looks}, waiting=waiting)
         for cohort, slots in totals:
-            book = shelf.book(cohort.epoch)
-            book.told[cohort] = slots
-            book.totals |= slots
+            shelf.book(cohort.epoch).totals |= slots
         for cohort, noted in spreads:
-            book = shelf.book(cohort.epoch)
-            book.spread[cohort] = noted
-            book.spreads |= noted
+            shelf.book(cohort.epoch).spreads |= noted
         for cohort in cohorts:
             shelf.book(cohort.epoch).cohorts.add(cohort)
         for definition in map(Definition.from_json, definitions):
             shelf.definitions[definition.config_version] = definition
         return shelf
+
+
+def parts(of: Mapping[Group, T], places: Iterable[Cohort]) -> dict[Cohort, dict[Group, T]]:
+    """What a book has of each group, by version and segment, as state keeps it; of these places only."""
+    found: dict[Cohort, dict[Group, T]] = {place: {} for place in places}
+    by_name = {(place.config_version, place.segment): part for place, part in found.items()}
+    for group, each in of.items():
+        part = by_name.get((group.config_version, group.segment))
+        if part is not None:
+            part[group] = each
+    return found
 
 
 def encode_spreads(spreads: Spreads) -> str:

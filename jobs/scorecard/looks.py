@@ -117,7 +117,6 @@ class Looks:
         as_of_ms: int,
         now_ms: int,
         is_new: bool,
-        began_ms: int = 0,
     ) -> None:
         """Take one look at some views.
 
@@ -125,11 +124,10 @@ class Looks:
             evidence: Every question of these views that has an answer now.
             as_of_ms: Append time of the newest event in the sums.
             is_new: The sums changed since the last look.
-            began_ms: When the job began, or began again.
         """
         if is_new and now_ms - as_of_ms > BEHIND_MS:
             self.unsettled_at_ms = max(self.unsettled_at_ms, now_ms)
-        if now_ms < self._settled_from_ms(began_ms):
+        if now_ms < self._settled_from_ms:
             self.waiting.clear()
             return
         self.waiting = {
@@ -145,10 +143,15 @@ class Looks:
                 Waiting(now_ms, as_of_ms, found.log_p) if is_apart else before._replace(log_p=weaker)
             )
 
-    def next_look_ms(self, began_ms: int = 0) -> int | None:
+    def resume(self, began_ms: int) -> Self:
+        """Go on in a job that began, or began again, then."""
+        self.unsettled_at_ms = max(self.unsettled_at_ms, began_ms)
+        return self
+
+    def next_look_ms(self) -> int | None:
         """When to look again although nothing may have changed; None when that could say nothing new."""
         if not self.waiting:
-            return self._settled_from_ms(began_ms)
+            return self._settled_from_ms
         return min((each.at_ms + SILENCE_MS for each in self._open().values()), default=None)
 
     def wake(self, due_ms: int, now_ms: int) -> None:
@@ -177,8 +180,9 @@ class Looks:
         known = self.minima.get(key)
         return known.frozen if known else None
 
-    def _settled_from_ms(self, began_ms: int) -> int:
-        return max(self.unsettled_at_ms, began_ms) + SETTLED_MS
+    @property
+    def _settled_from_ms(self) -> int:
+        return self.unsettled_at_ms + SETTLED_MS
 
     def _enter(self, key: Key, log_p: float, as_of_ms: int, evidence: Evidence) -> None:
         known = self.minima.get(key) or Minimum(0.0, None, evidence.frozen)

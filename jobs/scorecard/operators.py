@@ -16,7 +16,7 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 from config.settings import ClickHouse
 from jobs.scorecard import rows, tables, verdicts
 from jobs.scorecard.agenda import ALL, ASKED_AGAIN_AND_AGAIN, BESIDE_ALL, VIEWS
-from jobs.scorecard.book import Book, Shelf, Spread, Waiting, decode_spreads, encode_spreads
+from jobs.scorecard.book import Book, Shelf, Spread, Waiting, decode_spreads, encode_spreads, parts
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
 from jobs.scorecard.looks import Looks
@@ -239,10 +239,14 @@ class Scorecard(KeyedCoProcessFunction):
 
     def _count_totals(self, shelf: Shelf, changes: Iterable[Change]) -> set[int]:
         """Count changed totals, in memory and in state; returns the epochs of which something is new."""
-        changed = {change.cohort for change in changes if shelf.book(change.epoch).count_total(change)}
-        for cohort in changed:
-            self._totals.put(encode_cohort(cohort), encode_slots(shelf.book(cohort.epoch).told[cohort]))
-        return {cohort.epoch for cohort in changed}
+        changed: dict[int, set[Cohort]] = {}
+        for change in changes:
+            if shelf.book(change.epoch).count_total(change):
+                changed.setdefault(change.epoch, set()).add(change.cohort)
+        for epoch, places in changed.items():
+            for place, totals in parts(shelf.book(epoch).totals, places).items():
+                self._totals.put(encode_cohort(place), encode_slots(totals))
+        return set(changed)
 
     def _count_slots(self, experiment: str, shelf: Shelf, changes: Iterable[Change]) -> dict[int, bool]:
         """Count changed slots, in memory and in state.
@@ -266,8 +270,10 @@ class Scorecard(KeyedCoProcessFunction):
             shelf.book(epoch).find_first_cohorts(partial(self._slots.slots, experiment))
         for (epoch, group), known in before.items():
             epochs[epoch] |= shelf.book(epoch).spreads[group].ends_ms != (known or Spread()).ends_ms
-        for place in {cohort.of_everyone for cohort in cohorts}:
-            self._spreads.put(encode_cohort(place), encode_spreads(shelf.book(place.epoch).spread[place]))
+        for epoch in epochs:
+            places = {cohort.of_everyone for cohort in cohorts if cohort.epoch == epoch}
+            for place, spreads in parts(shelf.book(epoch).spreads, places).items():
+                self._spreads.put(encode_cohort(place), encode_spreads(spreads))
         return epochs
 
     def _answers(self, experiment: str, shelf: Shelf, book: Book) -> Iterator[Row]:
@@ -300,7 +306,7 @@ class Scorecard(KeyedCoProcessFunction):
     def _is_look_due(self, shelf: Shelf, book: Book, now_ms: int) -> bool:
         """Whether nothing came after a look for so long that it can be confirmed."""
         looks = shelf.looks.get(book.epoch)
-        due_ms = looks.next_look_ms(self._began_ms) if looks else None
+        due_ms = looks.next_look_ms() if looks else None
         return due_ms is not None and due_ms <= now_ms
 
     def _look_again(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
@@ -334,7 +340,7 @@ class Scorecard(KeyedCoProcessFunction):
             return None, []
         looks = looks_now()
         before = looks.settled
-        decided = verdicts.judge(card, looks, is_new=is_new, began_ms=self._began_ms)
+        decided = verdicts.judge(card, looks, is_new=is_new)
         self._looks.put(str(book.epoch), looks.encode())
         if looks.settled == before:
             return card, []
@@ -351,13 +357,13 @@ class Scorecard(KeyedCoProcessFunction):
         if epoch not in shelf.looks:
             tenant_id, experiment_id = experiment.split("/", 1)
             text = self._memory.looks(tenant_id, experiment_id, epoch)
-            shelf.looks[epoch] = Looks.remembered(text, now_ms)
+            shelf.looks[epoch] = Looks.remembered(text, now_ms).resume(self._began_ms)
         return shelf.looks[epoch]
 
     def _wake_to_look(self, ctx: KeyedCoProcessFunction.Context, shelf: Shelf) -> None:
         """Have every look confirmed in time, or when its turn comes."""
         for looks in shelf.looks.values():
-            look_ms = looks.next_look_ms(self._began_ms)
+            look_ms = looks.next_look_ms()
             if look_ms is not None and self._answer_turns not in shelf.waiting.turns:
                 self._wake(ctx, shelf.waiting.asides_ms, look_ms)
 
@@ -382,7 +388,7 @@ class Scorecard(KeyedCoProcessFunction):
             self._definitions.values(),
             _decoded(self._spreads, decode_spreads),
             self._slots.cohorts(),
-            self._looks.items(),
+            ((epoch, Looks.decode(text).resume(self._began_ms)) for epoch, text in self._looks.items()),
         )
         self._shelves[experiment] = shelf
         if len(self._shelves) > REMEMBERED_EXPERIMENTS:

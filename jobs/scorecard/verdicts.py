@@ -52,12 +52,11 @@ class Decision(NamedTuple):
     inputs: Mapping[str, Any]
 
 
-def judge(card: Card, looks: Looks, *, is_new: bool, began_ms: int = 0) -> list[Row]:
+def judge(card: Card, looks: Looks, *, is_new: bool) -> list[Row]:
     """Take the card as one look; returns decisions as rows of ``decision_rows`` and remembers them.
 
     Args:
         is_new: The sums changed since the last look.
-        began_ms: When the job began, or began again.
     """
     evidence = dict(_evidence(card))
     looks.look(
@@ -66,7 +65,6 @@ def judge(card: Card, looks: Looks, *, is_new: bool, began_ms: int = 0) -> list[
         as_of_ms=card.book.as_of_ms,
         now_ms=card.moment.now_ms,
         is_new=is_new,
-        began_ms=began_ms,
     )
     adjusted = _fill_in(card, looks)
     made = []

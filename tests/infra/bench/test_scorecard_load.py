@@ -64,4 +64,4 @@ def test_the_sums_are_those_of_users_with_a_mean_a_spread_and_a_covariate() -> N
 def test_totals_are_told_at_the_pace_of_the_attribution_job() -> None:
     operator = ROOT / "udfs/attribution/src/main/java/io/livelift/attribution/flink/AttributeOperator.java"
     assert f"MOST_ROWS_A_SECOND = {ROWS_A_SECOND};" in operator.read_text(encoding="utf-8")
-    assert [Load(experiments=each).told_every_s for each in (40, 300, 1000)] == [1, 1, 6]
+    assert [Load(experiments=each).told_every_s for each in (40, 300, 1000)] == [1, 2, 8]

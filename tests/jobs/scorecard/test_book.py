@@ -18,6 +18,7 @@ from jobs.scorecard.book import (
     Waiting,
     decode_spreads,
     encode_spreads,
+    parts,
 )
 from jobs.scorecard.slots import (
     Amount,
@@ -112,7 +113,8 @@ def test_the_books_of_an_experiment_are_its_state() -> None:
     }
     for epoch, book in shelf.books.items():
         assert book.epoch == epoch
-        assert book.told == {Cohort(epoch, 1, "", 0): book.totals}
+        place = Cohort(epoch, 1, "", 0)
+        assert parts(book.totals, [place]) == {place: book.totals}
         assert book.cohorts == {cohorts[epoch]}
         assert book.definitions[3].metrics[0].cap == 5
         assert book.definitions[3].treatments == ("treatment",)

@@ -172,13 +172,12 @@ def test_nothing_counts_for_ten_seconds_after_the_job_began_again() -> None:
     looks = settled()
     take(looks, [-1.0])
     began_ms = SETTLED + ONE_SECOND
+    looks.resume(began_ms)
     for seconds in range(10):
         at_ms = began_ms + seconds * ONE_SECOND
-        looks.look(
-            evidence(-9.0), views=["all"], as_of_ms=at_ms, now_ms=at_ms, is_new=True, began_ms=began_ms
-        )
+        looks.look(evidence(-9.0), views=["all"], as_of_ms=at_ms, now_ms=at_ms, is_new=True)
     assert looks.minima == {}
-    assert looks.next_look_ms(began_ms) == began_ms + SETTLED_MS
+    assert looks.next_look_ms() == began_ms + SETTLED_MS
 
 
 def test_while_history_is_caught_up_with_nothing_counts() -> None:

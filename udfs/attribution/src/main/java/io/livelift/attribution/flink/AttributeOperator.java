@@ -57,7 +57,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private static final long COVERAGE_EVERY_MS = 1000;
 
     /** Of a task, besides those before a checkpoint: with very many experiments sums leave less often. */
-    static final int MOST_ROWS_A_SECOND = 2500;
+    static final int MOST_ROWS_A_SECOND = 2000;
 
     /** Clocks of tasks and brokers differ by less, and a row is on its way no longer. */
     private static final long UNSURE_MS = 60_000;
