@@ -53,6 +53,10 @@ LEAST_OF_SHARE = 0.2
 """The older than this what comes is, the less of their shares views and answers have, down to this part:
 counting goes first, or answers would be ever later."""
 
+MOST_PATIENCE_MS = 20_000
+"""While what comes is late a second look is left to the next change for as long as that is, up to so long:
+the change is a look too, and without it each would be computed twice."""
+
 ANSWERED = "answers"
 """The metric that counts how often view ``all`` of an experiment was computed anew."""
 
@@ -107,6 +111,7 @@ class Scorecard(KeyedCoProcessFunction):
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._view_turns = Turns(VIEWS_SHARE)
         self._answer_turns = Turns(ANSWERS_SHARE, ahead_ms=ANSWERS_AHEAD_MS)
+        self._patience_ms = 0
         self._memory = self._connect(self._clickhouse)
         self._answered = runtime_context.get_metrics_group().counter(ANSWERED)
         self._began_ms = self._now_ms()
@@ -200,7 +205,8 @@ class Scorecard(KeyedCoProcessFunction):
             yield book.pace.next_move_ms(move_ms)
 
     def _leave_time_to_count(self, age_ms: int) -> None:
-        """Shares for an age of what comes."""
+        """Shares for an age of what comes, and how long a second look may wait."""
+        self._patience_ms = min(age_ms, MOST_PATIENCE_MS) if age_ms > LATE_MS else 0
         part = min(1.0, max(LEAST_OF_SHARE, LATE_MS / max(1, age_ms)))
         self._answer_turns.share, self._view_turns.share = part * ANSWERS_SHARE, part * VIEWS_SHARE
 
@@ -307,7 +313,7 @@ class Scorecard(KeyedCoProcessFunction):
         """Whether nothing came after a look for so long that it can be confirmed."""
         looks = shelf.looks.get(book.epoch)
         due_ms = looks.next_look_ms() if looks else None
-        return due_ms is not None and due_ms <= now_ms
+        return due_ms is not None and due_ms + self._patience_ms <= now_ms
 
     def _look_again(self, experiment: str, shelf: Shelf, book: Book, now_ms: int) -> Iterator[Row]:
         """Confirm a look after which nothing came; say something only if that changed something."""
@@ -365,7 +371,7 @@ class Scorecard(KeyedCoProcessFunction):
         for looks in shelf.looks.values():
             look_ms = looks.next_look_ms()
             if look_ms is not None and self._answer_turns not in shelf.waiting.turns:
-                self._wake(ctx, shelf.waiting.asides_ms, look_ms)
+                self._wake(ctx, shelf.waiting.asides_ms, look_ms + self._patience_ms)
 
     def _wake(self, ctx: KeyedCoProcessFunction.Context, wakes_ms: set[int], at_ms: int) -> None:
         """Have ``on_timer`` called then; ``wakes_ms`` are the timers of this kind that are set."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pytest
 from pyflink.common import Row
 
 from config.settings import ClickHouse
@@ -17,6 +18,9 @@ from tests.jobs.scorecard.builders import Told, a_change
 
 CHECKOUT = "acme/checkout"
 TABLES = ("result_rows", "sample_ratio_rows")
+
+ONLY_REMEMBERED = pytest.mark.parametrize("context", [1], indirect=True)
+"""What others have driven out is told and looked at again, though nothing changed."""
 
 
 class FakeState(dict[str, str]):

@@ -20,10 +20,16 @@ from jobs.scorecard.operators import (
 from jobs.scorecard.pace import QUIET_MS
 from jobs.scorecard.slots import Change
 from tests.jobs.scorecard.builders import a_change, a_count, a_metric, published
-from tests.jobs.scorecard.running import SLOTS, TABLES, UNSETTLED, FakeContext, Running, newer, views
-
-ONLY_REMEMBERED = pytest.mark.parametrize("context", [1], indirect=True)
-"""What others have driven out is told again, though nothing changed."""
+from tests.jobs.scorecard.running import (
+    ONLY_REMEMBERED,
+    SLOTS,
+    TABLES,
+    UNSETTLED,
+    FakeContext,
+    Running,
+    newer,
+    views,
+)
 
 
 def timeless(answers: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:

@@ -10,12 +10,21 @@ import pytest
 from pyflink.common import Row
 
 from jobs.scorecard.agenda import VIEWS
-from jobs.scorecard.looks import SETTLED_MS, Looks
+from jobs.scorecard.looks import SILENCE_MS, Looks
 from jobs.scorecard.operators import ANSWERS_SHARE, LATE_MS, LEAST_OF_SHARE, Scorecard
 from jobs.scorecard.pace import Pace, Times, Turn, Turns
 from jobs.scorecard.slots import Change
 from tests.jobs.scorecard.builders import a_change, a_metric, published
-from tests.jobs.scorecard.running import CHECKOUT, SLOTS, UNSETTLED, FakeContext, Running, newer, views
+from tests.jobs.scorecard.running import (
+    CHECKOUT,
+    ONLY_REMEMBERED,
+    SLOTS,
+    UNSETTLED,
+    FakeContext,
+    Running,
+    newer,
+    views,
+)
 
 
 def answered(context: FakeContext) -> Running:
@@ -33,6 +42,30 @@ def turns_come(
     """Whoever takes a turn now has it then, whatever the machine is busy with."""
     monkeypatch.setattr(turns, "take", lambda *given: Turn(when(given[-1]), 0.0))
     monkeypatch.setattr(turns, "due_ms", lambda *given: int(given[-1].at_ms))
+
+
+def clear(users: int, as_of_s: float) -> list[Change]:
+    """So many users in each arm; the more, the clearer the effect."""
+    return [
+        a_change(
+            variant, [1.0 + by, 1.2 + by] * users, metric_id, as_of_ms=int(as_of_s * 1000), version=users
+        )
+        for variant, by in (("control", 0.0), ("treatment", 1.0))
+        for metric_id in ("", "revenue")
+    ]
+
+
+def looks_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When there are second looks from now on, in seconds."""
+    looked: list[float] = []
+    look_again = Scorecard._look_again
+
+    def looking(*of: Any) -> Iterable[Row]:
+        looked.append(running.now_s)
+        return look_again(*of)
+
+    monkeypatch.setattr(Scorecard, "_look_again", looking)
+    return looked
 
 
 def turns_of(turns: Turns, number: int, cost_ms: float) -> int:
@@ -105,21 +138,15 @@ def test_what_waits_for_its_turn_has_one_timer_however_much_comes_meanwhile(
     assert views(running.until(1014.1)) == [(1014.005, ("all",))]
 
 
+@ONLY_REMEMBERED
 def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running(context, now_s=2000.0)
     running.define(published())
-    running.slots(*SLOTS)
+    running.slots(*clear(100, running.now_s))
     running.until(2020.0)
-    running.slots(*newer(SLOTS))
-    looked: list[float] = []
-    look_again = Scorecard._look_again
-
-    def looking(*of: Any) -> Iterable[Row]:
-        looked.append(running.now_s)
-        return look_again(*of)
-
-    monkeypatch.setattr(Scorecard, "_look_again", looking)
-    free_s = running.now_s + SETTLED_MS / 1000 + 5
+    running.slots(*clear(101, running.now_s))
+    looked = looks_again(running, monkeypatch)
+    free_s = running.now_s + SILENCE_MS / 1000 + 5
     turns = running._operator._answer_turns
     turns_come(monkeypatch, turns, lambda now_ms: max(now_ms, int(free_s * 1000)))
     running.until(free_s - 0.1)
@@ -128,19 +155,29 @@ def test_a_second_look_waits_for_its_turn_too(context: FakeContext, monkeypatch:
     assert looked == [free_s]
 
 
+@ONLY_REMEMBERED
+def test_while_what_comes_is_late_a_second_look_is_left_to_the_next_change(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(context, now_s=2000.0)
+    running.define(published())
+    running.slots(*clear(100, running.now_s))
+    running.until(2020.0)
+    looked = looks_again(running, monkeypatch)
+    late_s = 8
+    for step in range(1, 6):
+        changed_s = running.now_s
+        running.slots(*clear(100 + step, changed_s - late_s))
+        running.until(changed_s + 5)
+    assert looked == []
+    running.until(changed_s + 30)
+    assert looked == [changed_s + SILENCE_MS / 1000 + late_s]
+
+
 def test_a_turn_that_is_not_needed_any_more_keeps_no_later_look_away(
     context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second look waits for its turn; history comes first and is the second look. Then nothing comes."""
-
-    def clear(users: int, as_of_s: float) -> list[Change]:
-        return [
-            a_change(
-                variant, [1.0 + by, 1.2 + by] * users, metric_id, as_of_ms=int(as_of_s * 1000), version=users
-            )
-            for variant, by in (("control", 0.0), ("treatment", 1.0))
-            for metric_id in ("", "revenue")
-        ]
 
     running = Running(context)
     running.define(published(metrics=[a_metric(window_days=14)]))
