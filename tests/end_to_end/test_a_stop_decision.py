@@ -11,11 +11,13 @@ from random import Random
 from threading import Event, Thread
 from typing import Any
 
+import httpx
 import pytest
 
 from config.settings import Webhook
 from infra.broker import Broker
 from infra.cli.output import note
+from infra.console import console_url
 from infra.decisions import read_decisions
 from infra.upgrade import upgrade_scorecard
 from infra.webhook import notify
@@ -77,6 +79,20 @@ def test_the_harmful_experiment_is_stopped(stopped: dict[str, Any]) -> None:
     assert (stopped["kind"], stopped["experiment_id"]) == ("stop", "harmful")
     assert stopped["bound"] < 0
     assert stopped["crossed_at"] <= stopped["decided_at"]
+
+
+def test_the_console_shows_both_experiments_and_the_stop(
+    stack: RunningStack, stopped: dict[str, Any]
+) -> None:
+    """Its definitions from Kafka, its rows from the job."""
+
+    def said(experiment: str) -> str:
+        address = f"{console_url(stack.settings)}/tenants/{TENANT}/experiment"
+        return httpx.get(address, params={"id": experiment}, trust_env=False, timeout=30).text
+
+    eventually(lambda: "Stop treatment: it harms latency" in said("harmful"), "the stop on the console")
+    assert "stops the experiment" in said("harmless"), "as its definition says"
+    assert "Stop treatment" not in said("harmless")
 
 
 def test_the_row_that_shows_the_crossing_is_kept_for_good(
