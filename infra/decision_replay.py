@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobs.scorecard.inputs import allocations_of, comparison_of
-from udfs.stats import Undetermined, compare, sample_ratio
-from udfs.stats.decisions import INVALID_ALPHA, Goal, is_harm, is_invalid, may_ship
+from udfs.stats import Comparison, Undetermined, compare, sample_ratio
+from udfs.stats.decisions import INVALID_ALPHA, Goal, borne_out, is_harm, is_invalid, may_ship
 
 AGREEMENT = 1e-9
 """Relative: another version of numpy may round the last digit in another way."""
@@ -34,7 +34,7 @@ def disagreements(decision: Mapping[str, Any]) -> list[str]:
 
 def _stop(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     comparison = comparison_of(inputs["comparison"])
-    found = next(compare([comparison]).rows())
+    found = _compared(comparison)
     level, log_e = comparison.stop_level, found["harm_log_e"]
     numbers = _numbers(found) | {
         "distance": found["distance"],
@@ -42,7 +42,7 @@ def _stop(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         "level": level,
         "log_e": log_e,
     }
-    return numbers, level is not None and bool(is_harm(_log_p(inputs["log_p_min"], log_e), level))
+    return numbers, level is not None and bool(is_harm(borne_out(inputs["log_p_min"], log_e), level))
 
 
 def _invalid(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -51,20 +51,22 @@ def _invalid(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     log_e = None if isinstance(found, Undetermined) else found.log_e_value
     leaked = sum(sum(each.leaked.values()) for each in allocations)
     numbers = {"level": INVALID_ALPHA, "log_e": log_e}
-    return numbers, bool(is_invalid(_log_p(inputs["log_p_min"], log_e), leaked))
+    return numbers, bool(is_invalid(borne_out(inputs["log_p_min"], log_e), leaked))
 
 
 def _ship(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     comparison = comparison_of(inputs["comparison"])
-    found = next(compare([comparison]).rows())
+    found = _compared(comparison)
     safe = [
-        _log_p(inputs["noninferior_log_p"][guardrail["metric_id"]], answer["noninferior_log_e"])
+        borne_out(
+            inputs["noninferior_log_p"][guardrail["metric_id"]],
+            _compared(comparison_of(guardrail))["noninferior_log_e"],
+        )
         for guardrail in inputs["guardrails"]
-        for answer in compare([comparison_of(guardrail)]).rows()
     ]
     goals = [Goal(log_p, is_good) for log_p, is_good in inputs["goals"]]
     is_due = may_ship(
-        Goal(_log_p(inputs["log_p_adjusted"], found["seq_log_e"]), is_good=True),
+        Goal(borne_out(inputs["log_p_adjusted"], found["seq_log_e"]), is_good=True),
         goals,
         safe,
         alpha=comparison.alpha,
@@ -75,13 +77,12 @@ def _ship(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     return _numbers(found) | {"level": comparison.alpha, "log_e": found["seq_log_e"]}, is_due
 
 
+def _compared(comparison: Comparison) -> Mapping[str, Any]:
+    return next(compare([comparison]).rows())
+
+
 def _numbers(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in ("n_control", "n_treatment", "abs_diff")}
-
-
-def _log_p(confirmed: float, log_e: Any) -> float:
-    """As far as looks before bore it out (``jobs/scorecard/verdicts.py``)."""
-    return 0.0 if log_e is None else max(confirmed, min(0.0, -log_e))
 
 
 def _agree(one: Any, other: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from config.settings import Settings
@@ -67,6 +68,15 @@ class HistoryError(Exception):
     """Nothing is remembered of the moment asked for; one line for people."""
 
 
+class View(StrEnum):
+    """Which users count."""
+
+    ALL = "all"
+    MATURED = "matured"
+    ROLLING_24H = "rolling_24h"
+    ROLLING_7D = "rolling_7d"
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Which results. An empty tenant or experiment is every one; config version 0 is all of them together.
@@ -76,7 +86,7 @@ class Question:
 
     tenant_id: str = ""
     experiment_id: str = ""
-    view: str = "all"
+    view: str = View.ALL
     policy: str = "first_seen"
     segment: str = ""
     config_version: int = 0

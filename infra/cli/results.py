@@ -23,16 +23,7 @@ from infra.cohorts import Cohorts
 from infra.decisions import read_decisions
 from infra.definitions import read_published
 from infra.questions import check_asked
-from infra.results import Question, Row, plain, read_results, read_sample_ratios
-
-
-class View(StrEnum):
-    """Which users count."""
-
-    ALL = "all"
-    MATURED = "matured"
-    ROLLING_24H = "rolling_24h"
-    ROLLING_7D = "rolling_7d"
+from infra.results import Question, Row, View, plain, read_results, read_sample_ratios
 
 
 class Policy(StrEnum):

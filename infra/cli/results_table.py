@@ -15,13 +15,10 @@ from rich.text import Text
 from infra.cli.output import Column, table
 from infra.definitions import DefinitionKey, Published
 from infra.reasons import in_words
-from infra.results import Question, Row, plain
+from infra.results import Question, Row, View, plain
 
 SAMPLE_RATIO_ALPHA = 0.001
 """Below it users are not spread as declared (docs/design.md, section 6)."""
-
-ALL = "all"
-"""The view of all users, whose sample ratio is judged."""
 
 COLUMNS = (
     Column("metric", may_fold=True),
@@ -143,7 +140,7 @@ def at_one_look(row: Row) -> str:
     return "" if lower is None else _units(lower, upper)
 
 
-def sample_ratio(ratio: Row, view: str = ALL) -> str:
+def sample_ratio(ratio: Row, view: str = View.ALL) -> str:
     """Who was seen, who was expected, and whether that fits: of all users, whatever the view."""
     counts = ", ".join(
         f"{variant} {count:,} (expected {expected:,.0f})"
@@ -151,7 +148,7 @@ def sample_ratio(ratio: Row, view: str = ALL) -> str:
             ratio["variants"], ratio["counts"], ratio["expected"], strict=True
         )
     )
-    return f"users{'' if view == ALL else f' of view {ALL}'}: {counts}; {_spread(ratio)}"
+    return f"users{'' if view == View.ALL else f' of view {View.ALL}'}: {counts}; {_spread(ratio)}"
 
 
 def decision(row: Row) -> str:
@@ -185,7 +182,7 @@ def _title(key: tuple[str, str], newest: str, rules: Rules, now: datetime, quest
     alpha = rules.alphas.get(key)
     level = "" if alpha is None else f"; intervals of {100 * (1 - alpha):g} %"
     name = escape("/".join(key))
-    view = "" if question.view == ALL else f", view {question.view}"
+    view = "" if question.view == View.ALL else f", view {question.view}"
     return Text.from_markup(f"[bold]{name}[/bold]{view}  {_counted(newest, now, question.as_of_ms)}{level}")
 
 

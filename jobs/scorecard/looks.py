@@ -75,7 +75,7 @@ class Minimum:
     frozen: Frozen | None = None
 
 
-class Waiting(NamedTuple):
+class Unconfirmed(NamedTuple):
     """Evidence that another look must bear out: the weakest of all looks since ``at_ms``."""
 
     at_ms: int
@@ -93,7 +93,7 @@ class Looks:
     minima: dict[Key, Minimum] = field(default_factory=dict)
     decided: list[str] = field(default_factory=list)
     """Ids of decisions, each made once."""
-    waiting: dict[Key, Waiting] = field(default_factory=dict)
+    waiting: dict[Key, Unconfirmed] = field(default_factory=dict)
 
     @classmethod
     def begun(cls, now_ms: int) -> Self:
@@ -134,13 +134,13 @@ class Looks:
             key: each for key, each in self.waiting.items() if key[1] not in views or key in evidence
         }
         for key, found in evidence.items():
-            before = self.waiting.get(key, Waiting(now_ms, as_of_ms, found.log_p))
+            before = self.waiting.get(key, Unconfirmed(now_ms, as_of_ms, found.log_p))
             weaker = max(before.log_p, found.log_p)
             is_apart = now_ms - before.at_ms >= (APART_MS if is_new else SILENCE_MS)
             if is_apart or key in self.minima:
                 self._enter(key, weaker if is_apart else 0.0, before.as_of_ms, found)
             self.waiting[key] = (
-                Waiting(now_ms, as_of_ms, found.log_p) if is_apart else before._replace(log_p=weaker)
+                Unconfirmed(now_ms, as_of_ms, found.log_p) if is_apart else before._replace(log_p=weaker)
             )
 
     def resume(self, began_ms: int) -> Self:
@@ -163,7 +163,7 @@ class Looks:
         """The views of which a second look could say something new."""
         return sorted({str(key[1]) for key in self._open()})
 
-    def _open(self) -> dict[Key, Waiting]:
+    def _open(self) -> dict[Key, Unconfirmed]:
         return {
             key: each
             for key, each in self.waiting.items()
@@ -216,5 +216,5 @@ class Looks:
                 for key, log_p, crossed_at_ms, frozen in minima
             },
             decided,
-            {tuple(key): Waiting(*each) for key, *each in waiting},
+            {tuple(key): Unconfirmed(*each) for key, *each in waiting},
         )

@@ -22,7 +22,7 @@ from jobs.scorecard.inputs import allocations_json, comparison_json
 from jobs.scorecard.looks import Evidence, Frozen, Key, Looks, Minimum
 from jobs.scorecard.rows import EMISSION_BITS, Allocated, Answered, Card, Row
 from udfs.stats import Reason, holm
-from udfs.stats.decisions import INVALID_ALPHA, Goal, Kind, is_harm, is_invalid, may_ship
+from udfs.stats.decisions import INVALID_ALPHA, Goal, Kind, borne_out, is_harm, is_invalid, may_ship
 
 LEAK_LOG_P = -1000.0
 """A user where nobody should be is no matter of chance; it counts like this much evidence."""
@@ -159,11 +159,6 @@ def _in_family(answered: Answered) -> Key:
     return kind, view, COMBINED, *rest
 
 
-def _borne_out(least: Minimum, log_e: float | None) -> float:
-    """ln p of this look, whose sums the record will hold, as far as two looks bore it out."""
-    return 0.0 if log_e is None else max(least.log_p, _log_p(log_e))
-
-
 def _minimum(looks: Looks, key: Key) -> Minimum:
     return looks.minima.get(key) or Minimum(0.0)
 
@@ -201,7 +196,7 @@ def _invalid(card: Card, looks: Looks) -> Iterator[Decision]:
     shares, leak = _minimum(looks, RATIO), _minimum(looks, LEAK)
     leaked = sum(sum(each.leaked.values()) for each in ratio.allocations)
     is_leak = leak.crossed_at_ms is not None and leaked > 0
-    if not is_leak and not is_invalid(_borne_out(shares, ratio.log_e)):
+    if not is_leak and not is_invalid(borne_out(shares.log_p, ratio.log_e)):
         return
     counts = dict(zip(ratio.row["variants"], ratio.row["counts"], strict=True))
     control = counts.get(card.newest.control, 0)
@@ -234,7 +229,7 @@ def _invalid(card: Card, looks: Looks) -> Iterator[Decision]:
 def _stops(card: Card, looks: Looks) -> Iterator[Decision]:
     for each in _stopping(card):
         least, level = _minimum(looks, _harm(each)), each.asked.stop_level
-        if level is None or not is_harm(_borne_out(least, each.found["harm_log_e"]), level):
+        if level is None or not is_harm(borne_out(least.log_p, each.found["harm_log_e"]), level):
             continue
         found, metric = each.found, each.question.subject.newest[1]
         yield Decision(
@@ -311,15 +306,15 @@ def _ships(card: Card, looks: Looks, adjusted: Mapping[Key, float]) -> Iterator[
 
 
 def _noninferior(looks: Looks, guard: Answered) -> float:
-    return _borne_out(_minimum(looks, _safe(guard)), guard.found["noninferior_log_e"])
+    return borne_out(_minimum(looks, _safe(guard)).log_p, guard.found["noninferior_log_e"])
 
 
 def _goal(answered: Answered, adjusted: Mapping[Key, float]) -> Goal:
     """The minimum alone may be of an effect that has turned round since."""
     row, sign = answered.row, 1.0 if answered.asked.direction == "increase" else -1.0
     estimate = row["abs_diff"] if row.get("cuped_abs_diff") is None else row["cuped_abs_diff"]
-    now = 0.0 if row["seq_log_e"] is None else _log_p(row["seq_log_e"])
-    return Goal(max(adjusted[answered.key], now), estimate is not None and sign * estimate > 0.0)
+    log_p = borne_out(adjusted[answered.key], row["seq_log_e"])
+    return Goal(log_p, estimate is not None and sign * estimate > 0.0)
 
 
 def _numbers(answered: Answered) -> Row:

@@ -66,6 +66,16 @@ def is_invalid(log_p: Numbers, leaked: Numbers = 0) -> Flags:
     return np.asarray(unlike | (np.asarray(leaked) > 0))
 
 
+def borne_out(confirmed_log_p: float, log_e: float | None) -> float:
+    """ln p of one look, as far as the looks before bore it out: what a record with the look's sums may claim.
+
+    Args:
+        confirmed_log_p: ln of the running minimum of confirmed looks, at most 0.
+        log_e: ln of the look's e-value; None where it has no answer.
+    """
+    return 0.0 if log_e is None else max(confirmed_log_p, min(0.0, -log_e))
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """A goal of one treatment on matured users.
