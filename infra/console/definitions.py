@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock, Thread
 from typing import Any
@@ -58,6 +58,11 @@ class Definition:
     def has_ended(self, moment: datetime) -> bool:
         """Whether it was over by then."""
         return self.ended_at is not None and self.ended_at <= moment
+
+    def at(self, moment: datetime) -> Definition:
+        """What of it was published by then; all of it where nothing was, as its topic may be younger."""
+        published = tuple(each for each in self.versions if each.published_at <= moment)
+        return replace(self, versions=published or self.versions)
 
     def metric(self, metric_id: str) -> Metric:
         """The newest meaning of a metric; one that says nothing where no version has it."""

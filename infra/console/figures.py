@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+from markupsafe import Markup, escape
 
 SPACE = "\u00a0"
 """Between a number and its unit: the two stay on one line."""
 MINUS = "\u2212"
 NOTHING = "–"
 MOST_DECIMALS = 4
+BEGIN, END = "\u2068", "\u2069"
+"""Around what is no word of its sentence: Unicode's isolates, which nothing shows and no id needs."""
+_APART = re.compile(f"{BEGIN}([^{BEGIN}{END}]*){END}")
 
 
 class Interval(NamedTuple):
@@ -144,9 +150,24 @@ def moment_iso(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def name(identifier: str) -> str:
-    """A metric's or variant's id as words: ``revenue_per_session`` is read ``revenue per session``."""
-    return identifier.replace("_", " ").strip() or identifier
+def apart(text: str) -> str:
+    """An id or a command as a part of a sentence; ``told`` shows it as code, ``plain`` as it is."""
+    return f"{BEGIN}{plain(text)}{END}"
+
+
+def told(text: str) -> Markup:
+    """A sentence for a page: escaped, and what is set apart as code."""
+    return Markup(_APART.sub(r"<code>\1</code>", str(escape(text))))
+
+
+def plain(text: str) -> str:
+    """The same for a place that holds text only."""
+    return text.replace(BEGIN, "").replace(END, "")
+
+
+def words(code: str) -> str:
+    """A code of ours as words: ``unknown_variant`` is read ``unknown variant``."""
+    return code.replace("_", " ").strip() or code
 
 
 def listed(words: list[str]) -> str:

@@ -12,7 +12,7 @@ from statistics import median_low
 
 from infra.console import figures
 from infra.console.figures import Interval
-from infra.console.reading import Reading
+from infra.console.reading import NOTHING_LEFT, Reading
 
 MIDDLE = 130.0
 REACH = 118.0
@@ -21,6 +21,8 @@ WIDEST = 4.0
 """Times the usual width, of two rows the narrower one's: a wider interval is cut, with an arrow, so that the
 others stay readable."""
 ALONE = 0.01
+LEFT, RIGHT = 1.0, 259.0
+"""Where arrows at the ends of the drawing point to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,9 @@ class Marks:
     box: Interval | None
     dot: float | None
     margin: float | None
-    is_cut_left: bool
-    is_cut_right: bool
+    cut_left: float | None
+    """Where the drawing ends and the interval goes on."""
+    cut_right: float | None
     label: str
     """The same in words."""
 
@@ -46,7 +49,7 @@ class Scale:
     @classmethod
     def of(cls, readings: Sequence[Reading]) -> Scale:
         """The scale on which all of these are seen; margins are always on it."""
-        extents = [max(map(abs, each.shown)) for each in readings if each.shown is not None]
+        extents = [_extent(each.shown, each.estimate) for each in readings if each.shown is not None]
         margins = [abs(each.margin) for each in readings if each.margin]
         if not extents:
             return cls(_round(max(margins, default=ALONE)))
@@ -67,18 +70,31 @@ class Scale:
     def marks(self, reading: Reading) -> Marks:
         """The marks of a row."""
         ends = reading.shown or Interval(0.0, 0.0)
+        floor = reading.metric.floor
+        lowest = -self.limit if floor is None else max(-self.limit, floor)
+        dot = reading.estimate
+        is_seen = reading.shown is not None and dot is not None and lowest <= dot <= self.limit
         return Marks(
-            whisker=self._placed(reading.always),
-            box=self._placed(reading.once),
-            dot=None if reading.estimate is None or reading.shown is None else self.x(reading.estimate),
+            whisker=self._placed(reading.always, floor),
+            box=self._placed(reading.once, floor),
+            dot=self.x(dot) if is_seen and dot is not None else None,
             margin=None if reading.margin is None else self.x(reading.margin),
-            is_cut_left=ends.lower < -self.limit,
-            is_cut_right=ends.upper > self.limit,
+            cut_left=None if ends.lower >= lowest else LEFT if lowest == -self.limit else self.x(lowest),
+            cut_right=None if ends.upper <= self.limit else RIGHT,
             label=_label(reading),
         )
 
-    def _placed(self, found: Interval | None) -> Interval | None:
-        return None if found is None else Interval(self.x(found.lower), self.x(found.upper))
+    def _placed(self, found: Interval | None, floor: float | None) -> Interval | None:
+        if found is None:
+            return None
+        lowest = -math.inf if floor is None else floor
+        return Interval(*(self.x(max(lowest, end)) for end in found))
+
+
+def _extent(shown: Interval, estimate: float | None) -> float:
+    """How far a row wants the scale to reach: one below -100 % is too wide to ask for more than its dot."""
+    farthest = max(map(abs, shown))
+    return farthest if shown.lower >= NOTHING_LEFT else min(farthest, max(1.0, abs(estimate or 0.0)))
 
 
 def _round(limit: float) -> float:
@@ -98,7 +114,6 @@ def _label(reading: Reading) -> str:
         f"harm begins at {figures.percent(reading.margin, signed=True)}"
         if reading.margin is not None
         else "",
+        reading.beyond,
     ]
-    return f"{figures.name(reading.metric.metric_id)}, {figures.name(reading.treatment)}: " + ", ".join(
-        part for part in parts if part
-    )
+    return f"{reading.metric.metric_id}, {reading.treatment}: {', '.join(part for part in parts if part)}"

@@ -127,7 +127,10 @@ def _by_region(
 ) -> Freshness:
     lags = {str(row["region"]): (now - row["watermark"]).total_seconds() for row in rows}
     behind = {str(row["region"]): row["watermark"] for row in rows if lags[str(row["region"])] > BEHIND_S}
-    missing = tuple(f"{region} is missing since {figures.moment(since)}" for region, since in behind.items())
+    missing = tuple(
+        f"{figures.apart(region)} is missing since {figures.moment(since)}"
+        for region, since in behind.items()
+    )
     if len(behind) == len(rows):
         newest = figures.moment(max(behind.values()))
         return Freshness(
@@ -144,7 +147,7 @@ def _by_region(
         age = figures.duration((now - since).total_seconds())
         return Freshness(
             Liveness.PARTIAL,
-            f"{age} old, without {figures.listed(sorted(behind))}",
+            f"{age} old, without {figures.listed([figures.apart(region) for region in sorted(behind)])}",
             "",
             missing,
             tuple(behind),

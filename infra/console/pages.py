@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from infra.console import figures, plots, trust
 from infra.console.definitions import Definition, Definitions, Known
 from infra.console.freshness import Freshness, freshness
-from infra.console.reading import Metric, Reading, read
+from infra.console.reading import Metric, Reading, days_to_plan, read
 from infra.console.source import Answer, Row
 from infra.console.state import POLICIES, VIEWS, State
 from infra.console.verdict import Decision, Evidence, Split, Verdict, judge, reassurance
@@ -170,7 +170,7 @@ def _headline(
     now: datetime,
 ) -> Headline:
     has_ended = definition is not None and definition.has_ended(now)
-    readings = _readings(rows, definition, has_ended=has_ended)
+    readings = _readings(rows, definition)
     split = trust.split_of(ratios)
     in_force, nothing = trust.in_force(decided, definition), _nothing(state, headlines)
     verdict = judge(
@@ -192,11 +192,11 @@ def _headline(
 
 
 def experiment_page(state: State, answers: Answers, known: Known, now: datetime) -> ExperimentPage:
-    """One experiment, as the state asks for it."""
-    definition = known.definitions.get((state.tenant, state.experiment))
+    """One experiment, as the state asks for it: of a moment, only what was known then."""
+    definition = definition_of(state, known)
     has_ended = definition is not None and definition.has_ended(state.as_of or now)
     rows = answers.results.rows
-    readings = _readings(rows, definition, has_ended=has_ended)
+    readings = _readings(rows, definition)
     everyone = [each for each in readings if not each.segment]
     decided = trust.in_force(answers.decisions.rows, definition)
     chosen = _chosen(state, everyone, decided)
@@ -224,11 +224,17 @@ def experiment_page(state: State, answers: Answers, known: Known, now: datetime)
     return ExperimentPage(
         state=state,
         definition=definition,
-        about=_about(definition, known, now, is_anywhere=bool(rows) or not answers.results.was_read),
+        about=_about(
+            definition, known, state.as_of or now, is_anywhere=bool(rows) or not answers.results.was_read
+        ),
         verdict=verdict,
         reassurance=reassurance(evidence) if not fresh.explanation else "",
         freshness=fresh,
-        tiles=trust.tiles(answers.users.rows, split, ratios, fresh, ledger, is_live=state.as_of is None),
+        tiles=(
+            trust.tiles(answers.users.rows, split, ratios, fresh, ledger, days_to_plan(everyone))
+            if state.as_of is None
+            else trust.tiles_then(rows, split, ratios, fresh, days_to_plan(everyone))
+        ),
         tables=plots.tables_by_role(state, everyone, chosen),
         segments=plots.tables_by_segment(state, readings, chosen),
         chart=plots.over_time(state, chosen, rows, answers.history, answers.decisions.rows, definition),
@@ -244,6 +250,12 @@ def experiment_page(state: State, answers: Answers, known: Known, now: datetime)
         empty_note=nothing[1] if nothing and not rows and verdict.state != "empty" else "",
         now=now,
     )
+
+
+def definition_of(state: State, known: Known) -> Definition | None:
+    """The experiment's definition, as it was at the moment that is shown."""
+    found = known.definitions.get((state.tenant, state.experiment))
+    return found if found is None or state.as_of is None else found.at(state.as_of)
 
 
 def chosen_reading(state: State, answers: Answers, definition: Definition | None) -> Reading | None:
@@ -280,12 +292,8 @@ def _behind_since(answers: Answers) -> datetime | None:
     return told if told is not None and counted is not None and counted > told else None
 
 
-def _readings(
-    rows: Sequence[Row], definition: Definition | None, *, has_ended: bool = False
-) -> list[Reading]:
-    """In the order of the definition, everyone before segments; once it has ended no users are to come."""
-    if has_ended:
-        rows = [{**row, "days_left": None} for row in rows]
+def _readings(rows: Sequence[Row], definition: Definition | None) -> list[Reading]:
+    """In the order of the definition, everyone before segments."""
     alpha = definition.alpha if definition else DEFAULT_ALPHA
     order = [metric.metric_id for metric in definition.newest.metrics] if definition else []
     known = {metric_id: place for place, metric_id in enumerate(order)}
@@ -321,14 +329,15 @@ def _evidence(
         is_one_look=is_one_look(state),
         alpha=definition.alpha if definition else DEFAULT_ALPHA,
         has_ended=has_ended,
+        is_past=state.as_of is not None,
         nothing=nothing,
     )
 
 
 def _about(
-    definition: Definition | None, known: Known, now: datetime, *, is_anywhere: bool
+    definition: Definition | None, known: Known, moment: datetime, *, is_anywhere: bool
 ) -> tuple[str, ...]:
-    """Version, allocation, end."""
+    """Version, allocation, end, as of a moment."""
     if definition is None and not known.was_read:
         return ("the definitions are not read yet",)
     if definition is None and not is_anywhere:
@@ -336,11 +345,13 @@ def _about(
     if definition is None:
         return ("its definition is not known here: no metric has a direction",)
     newest = definition.newest
-    shares = ", ".join(f"{variant} {figures.percent(share, 0)}" for variant, share in newest.shares.items())
+    shares = ", ".join(
+        f"{figures.apart(variant)} {figures.percent(share, 0)}" for variant, share in newest.shares.items()
+    )
     lines = [f"version {newest.config_version}, since {figures.day(newest.published_at)}", shares]
     ended = definition.ended_at
     if ended is not None:
-        lines.append(f"{'ended' if ended <= now else 'ends'} {figures.moment(ended)}")
+        lines.append(f"{'ended' if ended <= moment else 'ends'} {figures.moment(ended)}")
     return tuple(lines)
 
 

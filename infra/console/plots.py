@@ -56,6 +56,8 @@ class Mark(NamedTuple):
 
     moment: datetime
     words: str
+    is_crossing: bool = False
+    """The interval itself first left zero out; all others happened around it."""
 
 
 class Chart(NamedTuple):
@@ -65,6 +67,15 @@ class Chart(NamedTuple):
     points: tuple[Point, ...]
     marks: tuple[Mark, ...]
     note: str
+
+    @property
+    def label(self) -> str:
+        """The drawing in words."""
+        crossing = "".join(
+            f"; {mark.words} at {figures.moment(mark.moment)}" for mark in self.marks if mark.is_crossing
+        )
+        newest = f"the newest interval is {self.reading.words}{crossing}"
+        return f"{self.reading.metric.metric_id} over time: {newest}. The moments are in the table below."
 
     @property
     def is_drawn(self) -> bool:
@@ -119,7 +130,8 @@ def tables_by_segment(state: State, readings: Sequence[Reading], chosen: Reading
         largest = sorted(found, key=lambda each: -(each.n_control + each.n_treatment))
         left = len(largest) - SEGMENTS_SHOWN
         note = (
-            f"{left} smaller ones: livelift results {state.tenant} {state.experiment} --segment …"
+            f"{left} smaller ones: "
+            + figures.apart(f"livelift results {state.tenant} {state.experiment} --segment …")
             if left > 0
             else ""
         )
@@ -147,7 +159,7 @@ def over_time(
     moments = {row["computed_at"]: row for row in (*history.rows, *now)}
     points = tuple(_point(state, row, chosen) for _, row in sorted(moments.items()))
     note = "This database keeps no history yet." if history.is_missing else ""
-    return Chart(chosen, points, _marks(decided, definition, points), note)
+    return Chart(chosen, points, _marks(chosen, decided, definition, points), note)
 
 
 def _point(state: State, row: Row, chosen: Reading) -> Point:
@@ -158,11 +170,19 @@ def _point(state: State, row: Row, chosen: Reading) -> Point:
 
 
 def _marks(
-    decided: Sequence[Row], definition: Definition | None, points: Sequence[Point]
+    chosen: Reading, decided: Sequence[Row], definition: Definition | None, points: Sequence[Point]
 ) -> tuple[Mark, ...]:
+    """The crossing always, for the history may have begun after it; what happened around it, if in time."""
     if not points:
         return ()
-    found = [Mark(row["decided_at"], f"{row['kind']}: {figures.name(row['metric_id'])}") for row in decided]
+    found = [Mark(row["decided_at"], _decided(row)) for row in decided]
     for version in definition.versions if definition else ():
         found.append(Mark(version.published_at, f"version {version.config_version}"))
-    return tuple(sorted(mark for mark in found if points[0].moment <= mark.moment <= points[-1].moment))
+    seen = [mark for mark in found if points[0].moment <= mark.moment <= points[-1].moment]
+    if chosen.crossed_at is not None:
+        seen.append(Mark(chosen.crossed_at, "boundary first crossed", is_crossing=True))
+    return tuple(sorted(seen))
+
+
+def _decided(row: Row) -> str:
+    return f"{row['kind']}: {figures.apart(row['metric_id'])}" if row["metric_id"] else str(row["kind"])

@@ -7,8 +7,9 @@ there is no answer the reading says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -46,6 +47,8 @@ class Colour(StrEnum):
     OPEN = "open"
 
 
+NOTHING_LEFT = -1.0
+"""The lift of a treatment whose mean is 0."""
 CHANCE_IS_COMMON = 0.2
 """From here on a p-value says no more than that."""
 
@@ -75,6 +78,11 @@ class Metric:
     def is_guardrail(self) -> bool:
         """Whether it is watched for harm."""
         return self.role == "guardrail"
+
+    @property
+    def floor(self) -> float | None:
+        """No lift can be less; of a proportion alone is it sure that no user's value is negative."""
+        return NOTHING_LEFT if self.kind == "proportion" else None
 
     @property
     def description(self) -> str:
@@ -117,6 +125,8 @@ class Reading:
     """For one look at a planned end."""
     absolute: str
     """The interval in the metric's unit, where there is none as a share."""
+    beyond: str
+    """How to read an end below -100 %; empty where there is none."""
     margin: float | None
     """Where harm begins, signed, as a share of the control's mean."""
     p: float | None
@@ -125,13 +135,20 @@ class Reading:
     chance_to_win: float | None
     variance_reduction: float | None
     days_left: float | None
+    """Until this comparison has its planned users; ``days_to_plan`` tells the experiment's."""
     is_accruing: bool
-    crossed_at: Any
+    crossed_at: datetime | None
+    """When the always-valid interval first left zero out, as two looks in a row bear out."""
 
     @property
     def colour(self) -> Colour:
         """How it is drawn."""
         return COLOURS.get(self.kind, Colour.OPEN)
+
+    @property
+    def users(self) -> int:
+        """In both arms."""
+        return self.n_control + self.n_treatment
 
     def is_of(self, metric_id: str, treatment: str) -> bool:
         """Whether it is about these."""
@@ -185,6 +202,7 @@ def read(row: Row, metric: Metric, *, alpha: float = 0.05) -> Reading:
         always=always,
         once=once,
         absolute=_absolute(row, kind),
+        beyond=_beyond(row, metric, always or once),
         margin=_margin(metric, row),
         p=row["p_adjusted"] if is_adjusted else row["seq_p_value"],
         is_adjusted=is_adjusted,
@@ -196,15 +214,31 @@ def read(row: Row, metric: Metric, *, alpha: float = 0.05) -> Reading:
     )
 
 
+def days_to_plan(readings: Sequence[Reading]) -> float | None:
+    """Until the planned users have come: one time for the experiment, for which they are planned.
+
+    A metric of a later version counts fewer users than the experiment has, so of each treatment the row with
+    the most users tells; of several treatments the last one does. None where it cannot be told of one.
+    """
+    fullest: dict[str, Reading] = {}
+    for each in readings:
+        known = fullest.get(each.treatment)
+        if each.days_left is not None and (known is None or each.users > known.users):
+            fullest[each.treatment] = each
+    is_known = fullest.keys() == {each.treatment for each in readings}
+    left = [each.days_left for each in fullest.values() if each.days_left is not None]
+    return max(left, default=None) if is_known else None
+
+
 def why_absent(row: Row) -> str:
     """Why there is no answer, as a person would say it; empty for a row that has one."""
     reason = row["reason"]
     if reason == Reason.TOO_FEW_UNITS:
         return (
-            f"too few users to say ({row['n_control']:,} in {row['control_variant']}, "
-            f"{row['n_treatment']:,} in {row['treatment_variant']})"
+            f"too few users to say ({row['n_control']:,} in {figures.apart(row['control_variant'])}, "
+            f"{row['n_treatment']:,} in {figures.apart(row['treatment_variant'])})"
         )
-    return REASONS.get(reason, figures.name(reason)) if reason else ""
+    return REASONS.get(reason, figures.words(reason)) if reason else ""
 
 
 REASONS: Mapping[str, str] = {
@@ -281,6 +315,14 @@ def _in_units(row: Row) -> Interval | None:
     return figures.interval(dict(row), "seq_ci")
 
 
+def _beyond(row: Row, metric: Metric, shown: Interval | None) -> str:
+    if shown is None or shown.lower >= NOTHING_LEFT or (row["mean_control"] or 0.0) <= 0:
+        return ""
+    if metric.floor is not None:
+        return f"at {figures.percent(NOTHING_LEFT, 0)} nothing is left: what lies below is arithmetic only"
+    return f"below {figures.percent(NOTHING_LEFT, 0)} the treatment's mean would be negative"
+
+
 def _margin(metric: Metric, row: Row) -> float | None:
     """Where harm begins as a signed share; 0 for a guardrail without a margin."""
     if not metric.is_guardrail or not metric.direction:
@@ -350,7 +392,7 @@ def _chip(kind: Kind) -> str:
 
 def _detail(kind: Kind, row: Row, metric: Metric) -> str:
     if kind is Kind.UNDETERMINED:
-        return _wait(row)
+        return ""
     if kind is Kind.HOLDS:
         return f"cannot be {_margin_words(metric)} worse" if _margin_words(metric) else "cannot be worse"
     if kind is Kind.HARMED:
@@ -366,18 +408,13 @@ def _detail(kind: Kind, row: Row, metric: Metric) -> str:
     if kind is Kind.OPEN and row["crossed_at"] is not None:
         return f"was clear at {figures.moment(row['crossed_at'])}, is no longer"
     if kind is Kind.OPEN:
-        return _wait(row)
+        return ""
     if kind is Kind.ONE_LOOK:
         return (
             REASONS[Reason.ONE_LOOK_ONLY] if row["reason"] in ("", Reason.ONE_LOOK_ONLY) else why_absent(row)
         )
     side = "higher" if (_difference(row) or 0.0) > 0 else "lower"
     return f"{side}; {why_absent(row)}" if why_absent(row) else f"{side}, at any look"
-
-
-def _wait(row: Row) -> str:
-    left = row["days_left"]
-    return "" if left is None or left <= 0 else f"{figures.days(left)} to the planned users"
 
 
 def _margin_words(metric: Metric) -> str:

@@ -33,6 +33,7 @@ from infra.console.pages import (
     Answers,
     TenantList,
     chosen_reading,
+    definition_of,
     experiment_page,
     tenant_list,
 )
@@ -165,6 +166,7 @@ class _Pages:
             lstrip_blocks=True,
         )
         self._templates.globals["figures"] = figures
+        self._templates.filters |= {"told": figures.told, "plain": figures.plain}
 
     def tenants(self, request: Request) -> Response:
         """Every tenant and its experiments."""
@@ -184,7 +186,7 @@ class _Pages:
         is_defined = any(owner == tenant for owner, _ in known.definitions)
         # A console of one tenant waits for it; a page that is not the first may be empty.
         if not (self._tenant or after or is_defined) and _is_nothing(known, headlines):
-            raise _NowhereError(f"There is no tenant {tenant} here.")
+            raise _NowhereError(f"There is no tenant {figures.apart(tenant)} here.")
         lists = [self._list(tenant, headlines, known, after)]
         return self._page("experiments.html", headlines, lists=lists, tenant=tenant, known=known)
 
@@ -194,10 +196,11 @@ class _Pages:
         if not state.experiment:
             return RedirectResponse(f"/tenants/{state.tenant}")
         known, answers = self._definitions(), self._answers(state)
-        definition = known.definitions.get((state.tenant, state.experiment))
+        definition = definition_of(state, known)
         asked = (answers.results, answers.users, answers.sample_ratio, answers.decisions)
         if definition is None and state.as_of is None and _is_nothing(known, *asked):
-            raise _NowhereError(f"There is no experiment {state.experiment} of {state.tenant}.", state.tenant)
+            names = f"{figures.apart(state.experiment)} of {figures.apart(state.tenant)}"
+            raise _NowhereError(f"There is no experiment {names}.", state.tenant)
         answers = answers._replace(history=self._history(state, chosen_reading(state, answers, definition)))
         page = experiment_page(state, answers, known, self._now())
         return self._page("experiment.html", answers.results, page=page)
@@ -252,17 +255,20 @@ class _Pages:
             results = self._source.ask(Query.RESULTS, **place, **_look(state))
             ratio = self._source.ask(Query.SAMPLE_RATIO, **place)
             totals = self._source.ask(Query.TOTALS, **place)
+            users = self._source.ask(Query.USERS, **place)
+            ledger = self._source.ask(Query.LEDGER, tenant=state.tenant)
         else:
+            # Of users, their classes and what became of records there is only what is known now.
             results = self._source.ask(Query.RESULTS_AS_OF, **place, **_look(state), **moment)
             ratio = self._source.ask(Query.SAMPLE_RATIO_AS_OF, **place, **moment)
-            totals = NEVER_ASKED
+            totals = users = ledger = NEVER_ASKED
         return Answers(
             results=results,
             history=NEVER_ASKED,
             sample_ratio=ratio,
-            users=self._source.ask(Query.USERS, **place, **moment),
+            users=users,
             totals=totals,
-            ledger=self._source.ask(Query.LEDGER, tenant=state.tenant, **moment),
+            ledger=ledger,
             coverage=self._source.ask(Query.COVERAGE),
             decisions=self._source.ask(Query.DECISIONS, **place, **moment),
         )

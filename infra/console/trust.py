@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,8 +33,7 @@ def tiles(
     ratios: Sequence[Row],
     fresh: Freshness,
     ledger: Row | None,
-    *,
-    is_live: bool,
+    days_left: float | None,
 ) -> tuple[Tile, ...]:
     """At a glance, each a link to the part of the page that tells more."""
     users = {row["unit_class"]: row for row in users_by_class}
@@ -43,15 +43,9 @@ def tiles(
     crossed = users.get("crossed", {}).get("users", 0)
     bots = users.get("bot", {}).get("users", 0)
     return (
-        Tile("Users", figures.whole(total), f"{figures.whole(of_a_day)} in the last day", "#sample-ratio"),
-        Tile(
-            "Sample ratio",
-            split,
-            _observed(ratios),
-            "#sample-ratio",
-            split is Split.NOT_AS_PLANNED,
-        ),
-        Tile("Fresh", fresh.short, _fresh_small(fresh), "#ledger", is_live and not fresh.is_well),
+        _users(total, f"{figures.whole(of_a_day)} in the last day", days_left),
+        _split_tile(split, ratios),
+        Tile("Fresh", fresh.short, _fresh_small(fresh), "#ledger", not fresh.is_well),
         _late_and_refused(ledger),
         Tile(
             "Crossed users",
@@ -62,13 +56,44 @@ def tiles(
         Tile(
             "Regions",
             " · ".join(fresh.regions) or figures.NOTHING,
-            f"missing: {', '.join(fresh.behind)}"
+            f"missing: {', '.join(map(figures.apart, fresh.behind))}"
             if fresh.behind
             else ("all counted" if fresh.regions else "not told"),
             "#ledger",
             bool(fresh.behind),
         ),
     )
+
+
+def tiles_then(
+    rows: Sequence[Row], split: Split, ratios: Sequence[Row], fresh: Freshness, days_left: float | None
+) -> tuple[Tile, ...]:
+    """The same as of a moment, from what is kept of it.
+
+    Who crossed, who is a bot and what became of each record is known as of now only, and is left out.
+    """
+    users = sum(ratios[0]["counts"]) if ratios else None
+    regions = sorted({region for row in rows for region in row.get("regions", ())})
+    return (
+        _users(users, "counted by then" if ratios else "not kept of this moment", days_left),
+        _split_tile(split, ratios),
+        Tile("Fresh", fresh.short, _fresh_small(fresh), "#as-of", fresh.liveness is Liveness.STOPPED),
+        Tile("Regions", " · ".join(regions) or figures.NOTHING, "counted then" if regions else "not told"),
+    )
+
+
+def _users(users: int | None, small: str, days_left: float | None) -> Tile:
+    """How many, and the one time until all that are planned have come."""
+    plan = ""
+    if days_left is not None:
+        plan = f" · planned users in {figures.days(days_left)}" if days_left else " · all planned users came"
+    shown = figures.NOTHING if users is None else figures.whole(users)
+    return Tile("Users", shown, f"{small}{plan}", "#sample-ratio")
+
+
+def _split_tile(split: Split, ratios: Sequence[Row]) -> Tile:
+    is_trouble = split is Split.NOT_AS_PLANNED
+    return Tile("Sample ratio", split, _observed(ratios), "#sample-ratio", is_trouble)
 
 
 def _fresh_small(fresh: Freshness) -> str:
@@ -156,10 +181,25 @@ def decision_of(row: Row) -> Decision:
         metric_id=row["metric_id"],
         treatment=row["treatment_variant"],
         decided_at=row["decided_at"],
-        message=row["message"],
+        message=_set_apart(row),
         config_version=row["config_version"],
         inputs=_pretty(row["inputs"]),
     )
+
+
+def _set_apart(row: Row) -> str:
+    """The message as it was recorded, the decision's own ids set apart where each first stands by itself."""
+    names = ("experiment_id", "metric_id", "treatment_variant", "control_variant")
+    ids = sorted({row[name] for name in names} - {""}, key=len, reverse=True)
+    seen: set[str] = set()
+
+    def first(found: re.Match[str]) -> str:
+        is_first = found["id"] not in seen
+        seen.add(found["id"])
+        return figures.apart(found[0]) if is_first else found[0]
+
+    any_of_them = "|".join(map(re.escape, ids))
+    return re.sub(rf"(?<![\w/-])(?:[a-z0-9-]+/)?(?P<id>{any_of_them})(?![\w/-])", first, row["message"])
 
 
 def _pretty(text: str) -> str:
@@ -204,4 +244,4 @@ def refused_lines(ledger: Row | None) -> tuple[tuple[str, str], ...]:
     """The reasons for which records were refused, those that occurred."""
     if ledger is None:
         return ()
-    return tuple((figures.name(name), figures.whole(ledger[name])) for name in _REFUSED if ledger[name])
+    return tuple((figures.words(name), figures.whole(ledger[name])) for name in _REFUSED if ledger[name])

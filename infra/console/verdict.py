@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from infra.console import figures
 from infra.console.figures import Interval
-from infra.console.reading import Colour, Kind, Reading
+from infra.console.reading import NOTHING_LEFT, Colour, Kind, Reading, days_to_plan
 
 
 class State(StrEnum):
@@ -95,6 +95,8 @@ class Evidence:
     alpha: float = 0.05
     has_ended: bool = False
     """No user comes any more."""
+    is_past: bool = False
+    """It is what was known at a moment that was asked for."""
     nothing: tuple[str, str] | None = None
     """Why there are no readings, as headline and sentence, where it is not that no user came."""
 
@@ -202,12 +204,13 @@ _NOT_SPLIT = (
 def _stopped(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     found = _newest(evidence, "stop")
     assert found is not None, "the state says there is one"
-    treatment, metric = figures.name(found.treatment), figures.name(found.metric_id)
+    treatment, metric = figures.apart(found.treatment), figures.apart(found.metric_id)
     harm = next(
         (each for each in evidence.readings if each.is_of(found.metric_id, found.treatment) and each.shown),
         None,
     )
-    now = f" Now {_sentence(harm)[0]}" if harm else ""
+    when = "At the moment shown" if evidence.is_past else "Now"
+    now = f" {when} {_sentence(harm)[0]}" if harm else ""
     return (
         f"Stop {treatment}: it harms {metric}",
         f"The boundary was crossed, and the decision made at {figures.moment(found.decided_at)}.{now} "
@@ -220,7 +223,7 @@ def _harmed(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     harm = next(each for each in evidence.readings if each.kind is Kind.HARMED)
     sentence, emphasis = _sentence(harm)
     return (
-        f"{_capital(harm.treatment)} harms {figures.name(harm.metric.metric_id)}",
+        f"{figures.apart(harm.treatment)} harms {figures.apart(harm.metric.metric_id)}",
         _capital(sentence),
         emphasis,
     )
@@ -231,7 +234,7 @@ def _ship(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     assert found is not None, "the state says there is one"
     kept = "A goal was better, and every guardrail inside its margin, when this was decided."
     _, sentence, emphasis = _better(evidence, goals) if _of(goals, Kind.BETTER) else ("", kept, "")
-    return f"{_capital(found.treatment)} is ready to ship", sentence, emphasis
+    return f"{figures.apart(found.treatment)} is ready to ship", sentence, emphasis
 
 
 def _better(evidence: Evidence, goals: Sequence[Reading]) -> Words:
@@ -269,16 +272,20 @@ def _open(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     if not answered:
         return headline, "No goal has an interval.", ""
     sentence, emphasis = _sentence(answered[0])
-    left = max((each.days_left for each in answered if each.days_left), default=None)
-    plan = f" The planned users are reached in {figures.days(left)}." if left else ""
-    return headline, f"{_capital(sentence)}{plan}", emphasis
+    return headline, f"{_capital(sentence)}{_plan(evidence)}", emphasis
 
 
 def _undetermined(evidence: Evidence, goals: Sequence[Reading]) -> Words:
     reasons = list(dict.fromkeys(each.absolute for each in goals if each.absolute))
     said = f"{_capital(reasons[0])}." if reasons else "There is no answer."
     too_early = "It is too early to say anything"
-    return "It ended before anything could be said" if evidence.has_ended else too_early, said, ""
+    headline = "It ended before anything could be said" if evidence.has_ended else too_early
+    return headline, f"{said}{_plan(evidence)}", ""
+
+
+def _plan(evidence: Evidence) -> str:
+    left = days_to_plan(evidence.readings)
+    return f" The planned users are reached in {figures.days(left)}." if left else ""
 
 
 def _empty(evidence: Evidence, goals: Sequence[Reading]) -> Words:
@@ -310,27 +317,34 @@ _WORDS = {
 
 def _headline(found: Reading) -> str:
     direction = "higher" if found.is_higher else "lower"
-    return f"{_capital(found.metric.metric_id)} is {direction} with {figures.name(found.treatment)}"
+    return f"{figures.apart(found.metric.metric_id)} is {direction} with {figures.apart(found.treatment)}"
 
 
 def _sentence(found: Reading) -> tuple[str, str]:
     """What an interval says, and the part to be read first."""
-    subject = figures.name(found.metric.metric_id)
-    variant = figures.name(found.treatment)
+    subject = figures.apart(found.metric.metric_id)
+    variant = figures.apart(found.treatment)
     if found.shown is None:
         return f"the difference in {subject} with {variant} is {found.absolute}.", found.absolute
-    emphasis = reach(found.shown)
+    emphasis = reach(found.shown, found.metric.floor)
     return f"{subject} is {emphasis} with {variant}.", emphasis
 
 
-def reach(found: Interval) -> str:
-    """An interval in words: ``0.9 % to 5.3 % higher``, ``anything from 1.2 % lower to 4.4 % higher``."""
+def reach(found: Interval, floor: float | None = None) -> str:
+    """An interval in words: ``0.9 % to 5.3 % higher``, ``anything from 1.2 % lower to 4.4 % higher``.
+
+    Of what cannot fall below ``floor`` nothing lower is said, whatever the arithmetic of the interval.
+    """
+    if floor is not None and found.lower < floor:
+        found = Interval(floor, max(floor, found.upper))
     decimals = figures.decimals_for(*found)
     near, far = sorted(found, key=abs)
     if found.lower > 0 or found.upper < 0:
         side = "higher" if found.lower > 0 else "lower"
         return f"{figures.percent(abs(near), decimals)} to {figures.percent(abs(far), decimals)} {side}"
     low = f"{figures.percent(abs(found.lower), decimals)} lower" if found.lower < 0 else "no different"
+    if found.lower == floor == NOTHING_LEFT:
+        low = "nothing left"
     high = f"{figures.percent(found.upper, decimals)} higher" if found.upper > 0 else "no different"
     return f"anything from {low} to {high}"
 
@@ -338,7 +352,9 @@ def reach(found: Interval) -> str:
 def _more(others: Sequence[Reading]) -> str:
     if not others:
         return ""
-    names = [f"{figures.name(each.metric.metric_id)} with {figures.name(each.treatment)}" for each in others]
+    names = [
+        f"{figures.apart(each.metric.metric_id)} with {figures.apart(each.treatment)}" for each in others
+    ]
     return (
         f" The same direction: {figures.listed(names[:3])}."
         if len(names) <= 3
@@ -381,11 +397,11 @@ def _against(state: State, evidence: Evidence) -> list[str]:
     ]
     if state is not State.HARMED:
         found += [
-            f"{_capital(figures.name(each.metric.metric_id))} is harmed with {figures.name(each.treatment)}."
+            f"{figures.apart(each.metric.metric_id)} is harmed with {figures.apart(each.treatment)}."
             for each in harmed
         ]
     found += [
-        f"{_capital(figures.name(each.metric.metric_id))} could not be judged: {each.absolute}."
+        f"{figures.apart(each.metric.metric_id)} could not be judged: {each.absolute}."
         for each in evidence.readings
         if each.metric.is_guardrail and each.kind is Kind.UNDETERMINED and state is not State.UNDETERMINED
     ]
@@ -416,5 +432,5 @@ def _of(readings: Sequence[Reading], kind: Kind) -> list[Reading]:
 
 
 def _capital(words: str) -> str:
-    named = figures.name(words)
-    return named[:1].upper() + named[1:]
+    """As a sentence begins; an id that begins one stays as it is."""
+    return words[:1].upper() + words[1:]

@@ -22,6 +22,7 @@ function marks() {
   return [...document.querySelectorAll(".marks li")].map((item) => ({
     at: Number(item.dataset.at),
     words: item.dataset.words,
+    isCrossing: "crossing" in item.dataset,
   }));
 }
 
@@ -72,11 +73,13 @@ function options(place) {
 }
 
 // Early intervals are wide beyond use: the middle of the story decides the scale, and zero is always on it.
+// Below -100 % only an estimate may lead: an interval that reaches there is too wide, and runs off the drawing.
 function scope(low, high) {
   const ends = [...points().data[1], ...points().data[2]].filter((end) => end !== null);
   const sizes = ends.map(Math.abs).sort((one, other) => one - other);
   const usual = sizes.length ? 3 * sizes[Math.floor(sizes.length / 2)] : 0.01;
-  const from = Math.min(0, Math.max(low ?? 0, -usual)), to = Math.max(0, Math.min(high ?? 0, usual));
+  const least = Math.min(-1, ...points().data[5]);
+  const from = Math.min(0, Math.max(low ?? 0, -usual, least)), to = Math.max(0, Math.min(high ?? 0, usual));
   const room = 0.08 * (to - from || 0.01);
   return [from - room, to + room];
 }
@@ -104,12 +107,26 @@ function drawZero(plot) {
   ctx.restore();
 }
 
+// The crossing is the interval's own moment: a full line with a pointer, where all other marks are dashed.
+function pointer(ctx, x, top) {
+  const size = 6 * devicePixelRatio;
+  ctx.save();
+  ctx.fillStyle = css("--ink");
+  ctx.beginPath();
+  ctx.moveTo(x - size, top);
+  ctx.lineTo(x + size, top);
+  ctx.lineTo(x, top + 1.5 * size);
+  ctx.fill();
+  ctx.restore();
+}
+
 function drawMarks(plot) {
   const { ctx, bbox } = plot;
   marks().forEach((mark, index) => {
     const x = plot.valToPos(mark.at, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) return;
-    vertical(plot, x, css("--ink"), [4, 4]);
+    vertical(plot, x, css("--ink"), mark.isCrossing ? [] : [4, 4]);
+    if (mark.isCrossing) pointer(ctx, x, bbox.top);
     ctx.save();
     ctx.fillStyle = css("--ink");
     ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;

@@ -100,8 +100,16 @@ def test_an_interval_turned_round_keeps_its_order() -> None:
     assert not Interval(-1.0, 2.0).excludes(0)
 
 
-def test_ids_are_read_as_words_and_lists_as_sentences() -> None:
-    assert figures.name("revenue_per_session") == "revenue per session"
-    assert figures.name("_") == "_"
+def test_an_id_is_set_apart_from_its_sentence_and_nothing_in_it_is_markup() -> None:
+    sentence = f"{figures.apart('a<b')} is < {figures.apart('c_d')}"
+    assert figures.told(sentence) == "<code>a&lt;b</code> is &lt; <code>c_d</code>"
+    assert figures.plain(sentence) == "a<b is < c_d"
+    assert figures.told(figures.apart(f"x{figures.END}y{figures.BEGIN}")) == "<code>xy</code>"
+    assert figures.told(f"{figures.END}<i>{figures.BEGIN}").count("<") == 0
+
+
+def test_codes_are_read_as_words_and_lists_as_sentences() -> None:
+    assert figures.words("unknown_variant") == "unknown variant"
+    assert figures.words("_") == "_"
     assert figures.listed(["a"]) == "a"
     assert figures.listed(["a", "b", "c"]) == "a, b and c"

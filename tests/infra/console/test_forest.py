@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.console.figures import Interval
-from infra.console.forest import MIDDLE, Scale
+from infra.console.forest import LEFT, MIDDLE, RIGHT, Scale
 from infra.console.reading import Reading, read
 from tests.infra.console.worlds import CONVERTED, LATENCY, REVENUE, a_result, moved, open_result, undetermined
 
@@ -44,7 +44,7 @@ def test_an_interval_much_wider_than_the_others_is_cut_and_says_so() -> None:
     scale = Scale.of(rows)
     assert scale.limit == 0.1
     marks = scale.marks(rows[2])
-    assert (marks.is_cut_left, marks.is_cut_right) == (True, True)
+    assert (marks.cut_left, marks.cut_right) == (LEFT, RIGHT)
     assert "+900" in marks.label
 
 
@@ -54,7 +54,38 @@ def test_of_two_rows_the_narrower_one_stays_readable() -> None:
     scale = Scale.of([harmed, rare])
     assert scale.limit == 2.0
     marks = scale.marks(rare)
-    assert (marks.is_cut_left, marks.is_cut_right) == (False, True)
+    assert (marks.cut_left, marks.cut_right) == (None, RIGHT)
+
+
+def test_a_share_that_cannot_fall_further_is_drawn_to_minus_100_percent_with_an_arrow_there() -> None:
+    wide = replace(with_interval(-1.2, 4.4), metric=CONVERTED)
+    scale = Scale.of([wide])
+    assert scale.limit == 2.0
+    marks = scale.marks(wide)
+    assert marks.whisker is not None
+    assert marks.whisker.lower == scale.x(-1.0) == marks.cut_left
+    assert marks.cut_right == RIGHT
+    assert "−120" in marks.label, "the numbers stay what they are"
+    money = scale.marks(replace(wide, metric=REVENUE))
+    assert money.cut_left is None, "what may be negative can fall further"
+    assert money.whisker is not None
+    assert money.whisker.lower == scale.x(-1.2)
+
+
+def test_an_interval_that_reaches_below_minus_100_percent_stretches_the_scale_to_its_dot_only() -> None:
+    absurd = with_interval(-30.0, 31.0)
+    scale = Scale.of([absurd])
+    assert scale.limit == 1.0
+    marks = scale.marks(absurd)
+    assert (marks.cut_left, marks.cut_right) == (LEFT, RIGHT)
+    assert marks.dot is not None
+    large = with_interval(1.5, 4.5)
+    assert Scale.of([large]).limit == 5.0, "a large effect is seen whole"
+
+
+def test_a_dot_beyond_the_scale_is_not_drawn_at_its_end() -> None:
+    scale = Scale.of([with_interval(0.16, 0.43), with_interval(-1.2, 8.8)])
+    assert scale.marks(with_interval(-1.2, 8.8)).dot is None
 
 
 def test_a_row_without_an_answer_has_no_mark() -> None:

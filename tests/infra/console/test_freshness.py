@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from infra.console.freshness import Freshness, Liveness, freshness
 from infra.console.source import Answer
-from tests.infra.console.worlds import NOW
+from tests.infra.console.worlds import NOW, written
 
 READ = Answer(read_at=NOW)
 MISSING = Answer(read_at=NOW, is_missing=True)
@@ -21,7 +21,7 @@ def coverage(**lags_s: float) -> Answer:
 
 
 def of(found: Freshness) -> tuple[Liveness, str]:
-    return found.liveness, found.words.replace("\u00a0", " ")
+    return found.liveness, written(found.words)
 
 
 def test_counted_seconds_ago_is_live() -> None:
@@ -41,11 +41,11 @@ def test_a_quiet_tenant_is_live_while_its_regions_count() -> None:
 
 def test_a_region_that_is_behind_is_missing_since_then() -> None:
     found = freshness(NOW, NOW, READ, coverage(eu=2, us=7200))
-    assert of(found) == (Liveness.PARTIAL, "2 s old, without us")
-    assert found.missing == ("us is missing since 26 Nov 2026 10:00:00 UTC",)
-    assert found.cautions == (
-        "Region us is missing since 26 Nov 2026 10:00:00 UTC: its users are counted only up to then.",
-    )
+    assert of(found) == (Liveness.PARTIAL, "2 s old, without `us`")
+    assert [written(each) for each in found.missing] == ["`us` is missing since 26 Nov 2026 10:00:00 UTC"]
+    assert [written(each) for each in found.cautions] == [
+        "Region `us` is missing since 26 Nov 2026 10:00:00 UTC: its users are counted only up to then."
+    ]
     assert (found.behind, found.regions) == (("us",), ("eu", "us"))
 
 
@@ -54,7 +54,7 @@ def test_results_behind_what_is_counted_have_their_own_age() -> None:
     found = freshness(NOW, NOW, READ, coverage(eu=2), behind_since=half_a_minute_ago)
     assert of(found) == (Liveness.LIVE, "30 s old")
     found = freshness(NOW, NOW, READ, coverage(eu=2, us=7200), behind_since=half_a_minute_ago)
-    assert of(found) == (Liveness.PARTIAL, "30 s old, without us")
+    assert of(found) == (Liveness.PARTIAL, "30 s old, without `us`")
     for covered in (coverage(eu=2), MISSING):
         found = freshness(NOW, NOW, READ, covered, behind_since=an_hour_ago)
         assert of(found) == (Liveness.BEHIND, "3 h old, newer events are on their way")

@@ -215,17 +215,17 @@ def test_a_stop_is_shown_while_one_looks_and_survives_clickhouse_going_away_and_
     browser: Chrome, address: str, world: World, front: Front
 ) -> None:
     opened(browser, address + CHECKOUT)
-    reads(browser, "Revenue is higher with treatment")
+    reads(browser, "revenue is higher with treatment")
     world.stop()
-    reads(browser, "Stop treatment: it harms latency ms")
+    reads(browser, "Stop treatment: it harms latency_ms")
     reads(browser, "Inputs and replay")
     front.kill()
     reads(browser, "ClickHouse does not answer: these are the numbers of")
-    assert "Stop treatment: it harms latency ms" in said(browser)
+    assert "Stop treatment: it harms latency_ms" in said(browser)
     assert barriers(browser) == []
     front.start()
     eventually(lambda: "Stopped." not in said(browser), "the page goes on by itself")
-    assert "Stop treatment: it harms latency ms" in said(browser)
+    assert "Stop treatment: it harms latency_ms" in said(browser)
 
 
 def test_a_console_that_went_away_is_told_by_the_page_itself(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.console.reading import REASONS, Colour, Kind, Metric, read, why_absent
+from infra.console.reading import REASONS, Colour, Kind, Metric, days_to_plan, read, why_absent
 from tests.infra.console.worlds import (
     A_DAY_LATER,
     LATENCY,
@@ -18,6 +18,7 @@ from tests.infra.console.worlds import (
     moved,
     open_result,
     undetermined,
+    written,
 )
 from udfs.stats import Reason
 
@@ -94,12 +95,32 @@ def test_a_goal_that_was_clear_and_is_no_longer_says_when() -> None:
     assert reading.detail == "was clear at 21 Nov 2026 12:00:00 UTC, is no longer"
 
 
-def test_an_absent_answer_says_why_in_its_place_and_how_long_it_may_take() -> None:
+def test_an_absent_answer_says_why_in_its_place() -> None:
     row = undetermined("too_few_units", n_control=1, n_treatment=0, days_left=11.2)
     reading = read(row, REFUNDED)
-    assert reading.words == "too few users to say (1 in control, 0 in treatment)"
-    assert reading.detail == "about 12 days to the planned users"
+    assert written(reading.words) == "too few users to say (1 in `control`, 0 in `treatment`)"
+    assert reading.detail == "", "the time that remains is the experiment's, told once on a page"
     assert reading.evidence == ""
+
+
+def test_the_planned_users_are_the_experiments_so_the_fullest_rows_tell_when_they_come() -> None:
+    whole, later = read(a_result(days_left=4.0), REVENUE), read(undetermined("", n_control=9), REFUNDED)
+    later = replace(later, days_left=31.0)
+    assert days_to_plan([later, whole]) == days_to_plan([whole, later]) == 4.0
+    popular = read(a_result(treatment_variant="popular", days_left=6.0), REVENUE)
+    assert days_to_plan([whole, later, popular]) == 6.0, "the last of several treatments"
+    assert days_to_plan([whole, replace(popular, days_left=None)]) is None, "of one it cannot be told"
+    assert days_to_plan([]) is None
+
+
+def test_an_end_below_minus_100_percent_is_kept_and_explained() -> None:
+    wide = moved(0.2, 1.0)
+    reading = read(wide, REVENUE)
+    assert reading.always == pytest.approx((-1.3, 1.7))
+    assert written(reading.beyond) == "below −100 % the treatment's mean would be negative"
+    assert "arithmetic only" in read(wide, replace(REVENUE, kind="proportion")).beyond
+    assert read(a_result(), REVENUE).beyond == ""
+    assert read(moved(-1.2, 0.1, mean=-4.8), REVENUE).beyond == "", "a lift of a negative mean"
 
 
 def test_few_conversions_still_have_their_interval_in_points() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.console.figures import SPACE, Interval
+from infra.console.figures import Interval
 from infra.console.reading import Colour, Kind, Metric, Reading, read
 from infra.console.verdict import CHIPS, Decision, Evidence, Split, State, judge, reach, reassurance
 from tests.infra.console.worlds import (
@@ -22,6 +22,7 @@ from tests.infra.console.worlds import (
     moved,
     open_result,
     undetermined,
+    written,
 )
 
 BETTER = read(a_result(), REVENUE)
@@ -45,15 +46,15 @@ def evidence(*readings: Reading, **more: Any) -> Evidence:
 def said(**parts: Any) -> str:
     """Everything a verdict says, with the spaces of a keyboard."""
     found = judge(Evidence(**parts))
-    return " ".join((found.headline, found.sentence, found.trust, *found.against)).replace(SPACE, " ")
+    return written(" ".join((found.headline, found.sentence, found.trust, *found.against)))
 
 
 def test_better_says_how_much_and_that_it_holds_at_any_look() -> None:
     found = judge(evidence(BETTER, OPEN, HOLDING))
     assert found.state is State.BETTER
     assert found.colour is Colour.GOOD
-    assert found.headline == "Revenue is higher with treatment"
-    assert found.sentence.replace(SPACE, " ") == "Revenue is 0.9 % to 5.3 % higher with treatment."
+    assert written(found.headline) == "`revenue` is higher with `treatment`"
+    assert written(found.sentence) == "`revenue` is 0.9 % to 5.3 % higher with `treatment`."
     assert found.trust == "This holds however often the page was looked at."
     assert found.against == ()
 
@@ -61,15 +62,16 @@ def test_better_says_how_much_and_that_it_holds_at_any_look() -> None:
 def test_worse_tells_the_smaller_loss_first() -> None:
     found = judge(evidence(WORSE))
     assert (found.state, found.colour) == (State.WORSE, Colour.BAD)
-    assert found.headline == "Revenue is lower with popular"
-    assert found.sentence.replace(SPACE, " ") == "Revenue is 1.5 % to 4.5 % lower with popular."
+    assert written(found.headline) == "`revenue` is lower with `popular`"
+    assert written(found.sentence) == "`revenue` is 1.5 % to 4.5 % lower with `popular`."
 
 
 def test_better_and_worse_are_both_told() -> None:
     found = judge(evidence(BETTER, WORSE))
     assert found.state is State.MIXED
-    assert found.sentence.replace(SPACE, " ") == (
-        "Revenue is 0.9 % to 5.3 % higher with treatment. But revenue is 1.5 % to 4.5 % lower with popular."
+    assert written(found.sentence) == (
+        "`revenue` is 0.9 % to 5.3 % higher with `treatment`. "
+        "But `revenue` is 1.5 % to 4.5 % lower with `popular`."
     )
 
 
@@ -77,8 +79,8 @@ def test_open_says_what_is_still_possible_and_how_long_it_takes() -> None:
     found = judge(evidence(OPEN))
     assert (found.state, found.colour) == (State.OPEN, Colour.OPEN)
     assert found.headline == "No difference is clear yet"
-    assert found.sentence.replace(SPACE, " ") == (
-        "Converted is anything from 1.9 % lower to 4.5 % higher with treatment. "
+    assert written(found.sentence) == (
+        "`converted` is anything from 1.9 % lower to 4.5 % higher with `treatment`. "
         "The planned users are reached in about 5 days."
     )
     assert found.trust.startswith("The interval may be read at any moment")
@@ -89,13 +91,19 @@ NO_LIFT = {"seq_rel_diff": None, "seq_rel_ci_lower": None, "seq_rel_ci_upper": N
 
 def test_without_a_percentage_the_difference_is_told_in_the_metrics_unit() -> None:
     better, still_open = read(a_result(**NO_LIFT), REVENUE), read(open_result() | NO_LIFT, CONVERTED)
-    assert judge(evidence(better)).headline == "Revenue is higher with treatment"
+    assert written(judge(evidence(better)).headline) == "`revenue` is higher with `treatment`"
     found = judge(evidence(still_open))
     assert found.headline == "No difference is clear yet"
-    assert found.sentence.startswith(
-        "The difference in converted with treatment is −0.002240 … 0.005313 in the metric's unit: "
+    assert written(found.sentence).startswith(
+        "The difference in `converted` with `treatment` is −0.002240 … 0.005313 in the metric's unit: "
         "no percentage holds at any look yet. The planned users are"
     )
+
+
+def test_nothing_is_said_to_be_more_than_100_percent_lower_where_that_cannot_be() -> None:
+    assert written(reach(Interval(-1.2, 8.8), -1.0)) == "anything from nothing left to 880 % higher"
+    assert written(reach(Interval(-1.2, -0.3), -1.0)) == "30 % to 100 % lower"
+    assert written(reach(Interval(-1.2, 8.8))) == "anything from 120 % lower to 880 % higher"
 
 
 def test_users_who_still_bring_outcomes_make_it_approximate() -> None:
@@ -107,7 +115,7 @@ def test_undetermined_says_why() -> None:
     found = judge(evidence(NO_ANSWER))
     assert found.state is State.UNDETERMINED
     assert found.headline == "It is too early to say anything"
-    assert found.sentence == "Too few users to say (1 in control, 0 in treatment)."
+    assert written(found.sentence) == "Too few users to say (1 in `control`, 0 in `treatment`)."
     assert found.trust == ""
 
 
@@ -137,25 +145,25 @@ def test_a_direction_nobody_declared_is_only_a_difference() -> None:
 def test_a_stop_leads_whatever_the_goals_say() -> None:
     found = judge(evidence(BETTER, HARMED, decisions=[STOP]))
     assert (found.state, found.colour) == (State.STOPPED, Colour.BAD)
-    assert found.headline == "Stop treatment: it harms latency ms"
-    assert found.sentence.replace(SPACE, " ") == (
+    assert written(found.headline) == "Stop `treatment`: it harms `latency_ms`"
+    assert written(found.sentence) == (
         "The boundary was crossed, and the decision made at 21 Nov 2026 12:00:00 UTC. "
-        "Now latency ms is 4.5 % to 7.5 % higher with treatment. "
+        "Now `latency_ms` is 4.5 % to 7.5 % higher with `treatment`. "
         "An estimate at a stop is further from zero than the truth is on average."
     )
-    assert found.emphasis.replace(SPACE, " ") == "4.5 % to 7.5 % higher"
+    assert written(found.emphasis) == "4.5 % to 7.5 % higher"
 
 
 def test_harm_leads_before_it_is_decided() -> None:
     found = judge(evidence(BETTER, HARMED))
     assert found.state is State.HARMED
-    assert found.headline == "Treatment harms latency ms"
+    assert written(found.headline) == "`treatment` harms `latency_ms`"
 
 
 def test_ready_to_ship_tells_what_got_better() -> None:
     found = judge(evidence(BETTER, HOLDING, decisions=[SHIP]))
-    assert found.headline == "Treatment is ready to ship"
-    assert found.sentence.replace(SPACE, " ") == "Revenue is 0.9 % to 5.3 % higher with treatment."
+    assert written(found.headline) == "`treatment` is ready to ship"
+    assert written(found.sentence) == "`revenue` is 0.9 % to 5.3 % higher with `treatment`."
 
 
 @pytest.mark.parametrize(
@@ -166,7 +174,7 @@ def test_an_invalid_experiment_says_nothing_about_its_metrics(broken: dict[str, 
     found = judge(evidence(BETTER, HARMED, **broken))
     assert found.state is State.INVALID
     assert found.headline == "These numbers must not be read"
-    assert "Revenue" not in found.sentence
+    assert "revenue" not in found.sentence
     assert "higher" not in found.sentence
 
 
@@ -177,9 +185,8 @@ def test_what_stopped_or_is_missing_speaks_against_any_answer() -> None:
 
 def test_a_guardrail_without_an_answer_speaks_against() -> None:
     silent = read(undetermined("zero_variance", metric_id="latency_ms"), LATENCY)
-    assert judge(evidence(BETTER, silent)).against == (
-        "Latency ms could not be judged: every user has the same value so far.",
-    )
+    (against,) = judge(evidence(BETTER, silent)).against
+    assert written(against) == "`latency_ms` could not be judged: every user has the same value so far."
 
 
 def test_a_view_for_one_look_claims_nothing_for_watching() -> None:

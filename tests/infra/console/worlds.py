@@ -7,6 +7,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from infra.console import figures
 from infra.console.definitions import Definition, Version
 from infra.console.reading import Metric
 
@@ -252,6 +253,11 @@ def a_version(number: int = 1, *metrics: Metric) -> Version:
 def a_definition(*versions: Version, experiment_id: str = "checkout-button") -> Definition:
     """An experiment of acme."""
     return Definition("acme", experiment_id, versions or (a_version(),))
+
+
+def written(text: str) -> str:
+    """As one writes it with a keyboard: plain spaces, and backticks around what is set apart."""
+    return text.replace(figures.SPACE, " ").replace(figures.BEGIN, "`").replace(figures.END, "`")
 
 
 def insert(client: Client, table: str, *rows: dict[str, Any]) -> None:
