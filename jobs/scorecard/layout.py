@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-LAYOUT = 5
-"""1 knew no epochs, 2 no cohorts, 3 no totals, 4 kept each of them apart; none was released."""
+LAYOUT = 6
+"""1 knew no epochs, 2 no cohorts, 3 no totals, 4 kept each apart, 5 each kind of text; none was released."""
 
 LOOKS_LAYOUT = 5
 """Of looks, which ClickHouse keeps too: they outlive changes of the rest."""

@@ -19,6 +19,7 @@ from jobs.scorecard.agenda import ALL, ASKED_AGAIN_AND_AGAIN, BESIDE_ALL, VIEWS
 from jobs.scorecard.book import Book, Shelf, Spread, Waiting, decode_spreads, encode_spreads, parts
 from jobs.scorecard.definitions import Definition
 from jobs.scorecard.history import HISTORY
+from jobs.scorecard.kept import Kept, Kind
 from jobs.scorecard.looks import Looks
 from jobs.scorecard.pace import Times, Turn, Turns
 from jobs.scorecard.rows import EMISSION_BITS
@@ -102,11 +103,8 @@ class Scorecard(KeyedCoProcessFunction):
         def texts(name: str) -> MapState:
             return runtime_context.get_map_state(MapStateDescriptor(name, Types.STRING(), Types.STRING()))
 
-        self._totals = texts("totals-by-segment")
-        self._spreads = texts("spreads-by-segment")
+        self._kept = Kept(texts("experiment"))
         self._slots = SlotStore(texts("slots-by-cohort"))
-        self._definitions = texts("definitions-by-version")
-        self._looks = texts("looks-by-epoch")
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._view_turns = Turns(VIEWS_SHARE)
@@ -149,7 +147,7 @@ class Scorecard(KeyedCoProcessFunction):
             return
         if definition.config_version in shelf.definitions:
             return
-        self._definitions.put(str(definition.config_version), value[1])
+        self._kept.put(Kind.DEFINITION, str(definition.config_version), value[1])
         shelf.definitions[definition.config_version] = definition
         now_ms = self._now_ms()
         for book in shelf.books.values():
@@ -251,7 +249,7 @@ class Scorecard(KeyedCoProcessFunction):
                 changed.setdefault(change.epoch, set()).add(change.cohort)
         for epoch, places in changed.items():
             for place, totals in parts(shelf.book(epoch).totals, places).items():
-                self._totals.put(encode_cohort(place), encode_slots(totals))
+                self._kept.put(Kind.TOTALS, encode_cohort(place), encode_slots(totals))
         return set(changed)
 
     def _count_slots(self, experiment: str, shelf: Shelf, changes: Iterable[Change]) -> dict[int, bool]:
@@ -279,7 +277,7 @@ class Scorecard(KeyedCoProcessFunction):
         for epoch in epochs:
             places = {cohort.of_everyone for cohort in cohorts if cohort.epoch == epoch}
             for place, spreads in parts(shelf.book(epoch).spreads, places).items():
-                self._spreads.put(encode_cohort(place), encode_spreads(spreads))
+                self._kept.put(Kind.SPREADS, encode_cohort(place), encode_spreads(spreads))
         return epochs
 
     def _answers(self, experiment: str, shelf: Shelf, book: Book) -> Iterator[Row]:
@@ -347,7 +345,7 @@ class Scorecard(KeyedCoProcessFunction):
         looks = looks_now()
         before = looks.settled
         decided = verdicts.judge(card, looks, is_new=is_new)
-        self._looks.put(str(book.epoch), looks.encode())
+        self._kept.put(Kind.LOOKS, str(book.epoch), looks.encode())
         if looks.settled == before:
             return card, []
         more: dict[str, Sequence[Mapping[str, Any]]] = {
@@ -388,22 +386,26 @@ class Scorecard(KeyedCoProcessFunction):
 
     def _shelf(self, experiment: str) -> Shelf:
         """The experiment's state, decoded; nobody else changes it, so it may be remembered."""
-        shelf = self._shelves.pop(experiment, None) or Shelf.from_state(
-            self._waiting[experiment],
-            _decoded(self._totals, decode_slots),
-            self._definitions.values(),
-            _decoded(self._spreads, decode_spreads),
-            self._slots.cohorts(),
-            ((epoch, Looks.decode(text).resume(self._began_ms)) for epoch, text in self._looks.items()),
-        )
+        shelf = self._shelves.pop(experiment, None) or self._shelf_from_state(experiment)
         self._shelves[experiment] = shelf
         if len(self._shelves) > REMEMBERED_EXPERIMENTS:
             self._shelves.popitem(last=False)
         return shelf
 
+    def _shelf_from_state(self, experiment: str) -> Shelf:
+        kept = self._kept.read()
+        return Shelf.from_state(
+            self._waiting[experiment],
+            _decoded(kept[Kind.TOTALS], decode_slots),
+            kept[Kind.DEFINITION].values(),
+            _decoded(kept[Kind.SPREADS], decode_spreads),
+            self._slots.cohorts(),
+            ((epoch, Looks.decode(text).resume(self._began_ms)) for epoch, text in kept[Kind.LOOKS].items()),
+        )
 
-def _decoded(state: MapState, decode: Callable[[Cohort, str], T]) -> Iterator[tuple[Cohort, T]]:
-    for place, text in state.items():
+
+def _decoded(texts: Mapping[str, str], decode: Callable[[Cohort, str], T]) -> Iterator[tuple[Cohort, T]]:
+    for place, text in texts.items():
         cohort = decode_cohort(place)
         yield cohort, decode(cohort, text)
 

@@ -81,7 +81,7 @@ def results(tables: StreamTableEnvironment, settings: Settings, connect: Connect
     answers = (
         changes.connect(definitions)
         .process(Scorecard(settings.clickhouse, times), output_type=ROWS)
-        .uid("scorecard-by-experiment")
+        .uid("scorecard-experiments")
         .name("scorecard")
     )
     _view(tables, "answers", answers)

@@ -10,6 +10,7 @@ import pytest
 from pyflink.common import Row
 
 from config.settings import ClickHouse
+from jobs.scorecard.kept import Kept, Kind
 from jobs.scorecard.looks import Looks
 from jobs.scorecard.operators import Scorecard
 from jobs.scorecard.pace import Times
@@ -35,6 +36,10 @@ class FakeContext:
         self.told = Told()
         self.answers = 0
         self.timers_ms: set[int] = set()
+
+    def kept(self, kind: Kind) -> dict[str, str]:
+        """The texts of a kind that are in state, by place."""
+        return Kept(self.states["experiment"]).read()[kind]
 
     def get_map_state(self, descriptor: Any) -> FakeState:
         return self.states.setdefault(descriptor.name, FakeState())

@@ -12,6 +12,7 @@ from pyflink.common import Row
 
 from config.settings import ClickHouse
 from jobs.scorecard.agenda import BESIDE_ALL, VIEWS
+from jobs.scorecard.kept import Kind
 from jobs.scorecard.looks import SETTLED_MS, SILENCE_MS, Looks
 from jobs.scorecard.operators import (
     EMISSION_BITS,
@@ -82,7 +83,7 @@ def test_the_first_definition_of_a_version_stands(context: FakeContext) -> None:
     running.slots(*SLOTS)
     running.define(published())
     assert running.define(published(alpha=0.5)) == {}
-    assert json.loads(context.states["definitions-by-version"]["1"])["alpha"] == 0.05
+    assert json.loads(context.kept(Kind.DEFINITION)["1"])["alpha"] == 0.05
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", published(metrics=[{}])])
@@ -482,9 +483,7 @@ def test_each_epoch_has_looks_of_its_own(context: FakeContext) -> None:
     running = harmed(context)
     running.until(BEGAN_S + 20)
     running.slots(*in_epoch(1, harmful_slots()))
-    minima = {
-        epoch: Looks.decode(text).minima.keys() for epoch, text in context.states["looks-by-epoch"].items()
-    }
+    minima = {epoch: Looks.decode(text).minima.keys() for epoch, text in context.kept(Kind.LOOKS).items()}
     assert minima.keys() == {"0", "1"}
     assert minima["0"]
     assert not minima["1"]

@@ -63,7 +63,7 @@ def test_every_operator_with_state_has_a_name_of_its_own(declared: Declared) -> 
     uids = [node.getTransformationUID() for node in stateful]
     assert None not in uids, [node.getOperatorName() for node in stateful]
     assert len(set(uids)) == len(uids)
-    assert "scorecard-by-experiment" in uids
+    assert "scorecard-experiments" in uids
 
 
 def test_what_is_written_is_written_by_named_operators(declared: Declared) -> None:

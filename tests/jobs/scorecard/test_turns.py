@@ -10,6 +10,7 @@ import pytest
 from pyflink.common import Row
 
 from jobs.scorecard.agenda import VIEWS
+from jobs.scorecard.kept import Kind
 from jobs.scorecard.looks import SILENCE_MS, Looks
 from jobs.scorecard.operators import ANSWERS_SHARE, LATE_MS, LEAST_OF_SHARE, Scorecard
 from jobs.scorecard.pace import Pace, Times, Turn, Turns
@@ -190,7 +191,7 @@ def test_a_turn_that_is_not_needed_any_more_keeps_no_later_look_away(
     others_s = history_s + 1
     turns_come(monkeypatch, running._operator._answer_turns, lambda now_ms: max(now_ms, int(others_s * 1000)))
     running.until(15 * 24 * 3600.0)
-    minima = Looks.decode(context.states["looks-by-epoch"]["0"]).minima
+    minima = Looks.decode(context.kept(Kind.LOOKS)["0"]).minima
     assert {view for _, view, *_ in minima} >= {"all", "matured"}
 
 

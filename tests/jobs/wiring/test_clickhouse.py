@@ -184,12 +184,13 @@ def looks_row(text: str, version: int, **place: Any) -> dict[str, list[Any]]:
 def test_what_was_seen_before_is_what_was_written_last(front: Front) -> None:
     settings = front.settings("livelift")
     apply(settings)
-    writer, memory = writer_to(settings.clickhouse), memory_of(settings.clickhouse)
-    assert memory.looks("acme", "a/b", 0) == ""
+    writer = writer_to(settings.clickhouse)
+    assert memory_of(settings.clickhouse).looks("acme", "a/b", 0) == ""
     for text, version in (("newer", 2), ("older", 1)):
         writer.write("look_rows", looks_row(text, version))
     writer.write("look_rows", looks_row("another epoch's", 3, epoch=1))
-    assert memory.looks("acme", "a/b", 0) == "newer"
+    memory = memory_of(settings.clickhouse)
+    assert [memory.looks("acme", "a/b", epoch) for epoch in (0, 1, 2)] == ["newer", "another epoch's", ""]
 
 
 @pytest.mark.clickhouse
@@ -217,10 +218,28 @@ def test_a_question_waits_while_clickhouse_is_away() -> None:
         def query(self, *_: Any, **__: Any) -> Any:
             if len(pauses) < 2:
                 raise ConnectionRefusedError
-            return SimpleNamespace(result_rows=[("seen",)])
+            return SimpleNamespace(result_rows=[])
 
         def close(self) -> None:
             return
 
-    assert Memory(Absent, sleep=pauses.append).looks("acme", "checkout", 0) == "seen"
+    assert Memory(Absent, sleep=pauses.append).looks("acme", "checkout", 0) == ""
     assert pauses == [0.1, 0.2]
+
+
+def test_experiments_nobody_has_looked_at_cost_one_question_together() -> None:
+    asked: list[str] = []
+
+    class Answers:
+        def query(self, query: str, **_: Any) -> Any:
+            asked.append(query)
+            known = query == Memory.KNOWN
+            return SimpleNamespace(result_rows=[("acme", "seen", 0)] if known else [("its looks",)])
+
+        def close(self) -> None:
+            return
+
+    memory = Memory(Answers)
+    found = [memory.looks("acme", experiment, 0) for experiment in ("new", "newer", "seen")]
+    assert found == ["", "", "its looks"]
+    assert asked == [Memory.KNOWN, Memory.QUERY]
