@@ -4,6 +4,11 @@ At least once: a receiver sees a decision again when his answer was lost or this
 it noted the delivery. ``Idempotency-Key`` is the decision's id; of two records with one id the first stands.
 The body is the record of the decisions topic, byte by byte.
 
+One after the other, in the order of the topic. What concerns every decision is waited for, however long:
+nobody there, 3xx, 5xx, a secret that does not fit (401, 403), too much at once (429). Any other 4xx says that
+the receiver will not have this decision: after ``MOST_REFUSALS`` such answers it is passed over, said aloud
+and counted, so that it does not hold up those behind it for ever.
+
 The signature is HMAC-SHA256 over ``timestamp.body`` with the shared secret, in hex. The timestamp (seconds
 since 1970) is that of the attempt, so a receiver can refuse what somebody recorded and sends again later.
 """
@@ -14,6 +19,9 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from http import HTTPStatus
 from threading import Event
 
 import httpx
@@ -24,7 +32,7 @@ from infra.broker import BrokerError, client_settings
 from jobs.wiring.kafka import DECISIONS_TOPIC
 
 GROUP = "livelift-notify"
-"""Its committed offset says what was delivered."""
+"""Its committed offset says what was delivered or passed over."""
 
 ANSWER_WITHIN_S = 10.0
 FIRST_PAUSE_S = 1.0
@@ -32,7 +40,53 @@ LONGEST_PAUSE_S = 60.0
 LONGEST_DELIVERY_MS = 86_400_000
 POLL_S = 0.5
 
+CONCERNS_ALL = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+"""What a receiver answers with 4xx because of his state or the secret, not because of the decision."""
+
+MOST_REFUSALS = 15
+"""Of one decision. With the pauses between them nine minutes at least: a receiver may be in the middle of
+an update, and a decision is seldom and matters."""
+
+LONGEST_ANSWER = 200
+"""So many characters of a refusal's text are told."""
+
 Say = Callable[[str], None]
+
+
+class Fate(Enum):
+    """What became of a decision that was to be delivered."""
+
+    TAKEN = "taken"
+    PASSED_OVER = "passed over"
+    STOPPED = "stopped"
+    """Neither: the deliverer was to end."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an attempt failed, without the secret."""
+
+    says: str
+    is_refusal: bool = False
+    """Whether the receiver will not have this decision, and perhaps the next."""
+
+
+@dataclass
+class Delivered:
+    """What became of the decisions since the start."""
+
+    taken: int = 0
+    passed_over: list[str] = field(default_factory=list)
+    """Their ids."""
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
@@ -56,7 +110,7 @@ class Deliverer:
     """Delivers decisions one after the other; one that fails is tried again before the next is begun.
 
     Args:
-        say: Told of every failure and delivery, in one line.
+        say: Told of every failure, delivery and decision that is passed over, in one line.
         stop: Once it is set, ``deliver`` gives up.
     """
 
@@ -69,46 +123,57 @@ class Deliverer:
         self._now_s = now_s
         self._client = httpx.Client(timeout=ANSWER_WITHIN_S)
 
-    def deliver(self, decision_id: str, body: bytes) -> bool:
-        """Try until the receiver answers with 2xx, with pauses that double up to a minute.
-
-        Returns:
-            False if it was stopped before that.
-        """
-        pause = FIRST_PAUSE_S
+    def deliver(self, decision_id: str, body: bytes) -> Fate:
+        """Try until the receiver takes it (2xx) or has refused it often; pauses double up to a minute."""
+        pause, refusals = FIRST_PAUSE_S, 0
         while not self._stop.is_set():
             problem = self._attempt(decision_id, body)
-            if not problem:
+            if problem is None:
                 self._say(f"{decision_id} delivered")
-                return True
-            self._say(f"{decision_id} not delivered: {problem}; next attempt in {pause:.0f} s")
+                return Fate.TAKEN
+            refusals += problem.is_refusal
+            if refusals == MOST_REFUSALS:
+                self._say(
+                    f"{decision_id} PASSED OVER, refused {refusals} times: {problem.says}; "
+                    "it stays in `livelift decisions`"
+                )
+                return Fate.PASSED_OVER
+            self._say(f"{decision_id} not delivered: {problem.says}; next attempt in {pause:.0f} s")
             self._stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
-        return False
+        return Fate.STOPPED
 
     def close(self) -> None:
         """Give the connection back."""
         self._client.close()
 
-    def _attempt(self, decision_id: str, body: bytes) -> str:
-        """What went wrong, without the secret; empty when nothing did."""
+    def _attempt(self, decision_id: str, body: bytes) -> Problem | None:
         try:
             answer = self._client.send(request(self._webhook, decision_id, body, self._now_s()))
         except httpx.HTTPError as error:
-            return f"{type(error).__name__} at {self._webhook.url}"
-        return "" if answer.is_success else f"{self._webhook.url} answered {answer.status_code}"
+            return Problem(f"{type(error).__name__} at {self._webhook.url}")
+        if answer.is_success:
+            return None
+        text = " ".join(answer.text.split())[:LONGEST_ANSWER]
+        return Problem(
+            f"{self._webhook.url} answered {answer.status_code}{f' ({text})' if text else ''}",
+            is_refusal=answer.is_client_error and answer.status_code not in CONCERNS_ALL,
+        )
 
 
-def notify(settings: Settings, stop: Event, say: Say, *, dry_run: bool = False) -> None:
+def notify(settings: Settings, stop: Event, say: Say, *, dry_run: bool = False) -> Delivered:
     """Deliver every decision not yet delivered, and those to come, until ``stop`` is set.
 
     Args:
         dry_run: Say what would be sent now, deliver nothing, note nothing, and end.
 
+    Returns:
+        What became of them.
+
     Raises:
         BrokerError: The broker refuses. One that is away is waited for.
     """
-    deliverer = Deliverer(settings.webhook, say, stop)
+    deliverer, delivered = Deliverer(settings.webhook, say, stop), Delivered()
     consumer = Consumer(
         client_settings(settings)
         | {
@@ -129,13 +194,21 @@ def notify(settings: Settings, stop: Event, say: Say, *, dry_run: bool = False) 
             decision_id, body = (message.key() or b"").decode(), message.value() or b""
             if dry_run:
                 say(f"{decision_id} would be sent to {settings.webhook.url}: {body.decode()}")
-            elif deliverer.deliver(decision_id, body):
-                consumer.commit(message=message, asynchronous=False)
+                continue
+            fate = deliverer.deliver(decision_id, body)
+            if fate is Fate.STOPPED:
+                break
+            if fate is Fate.PASSED_OVER:
+                delivered.passed_over.append(decision_id)
+            else:
+                delivered.taken += 1
+            consumer.commit(message=message, asynchronous=False)
     except KafkaException as error:
         raise BrokerError(f"{DECISIONS_TOPIC}: {error.args[0].str()}") from error
     finally:
         deliverer.close()
         consumer.close()
+    return delivered
 
 
 def _messages(consumer: Consumer, stop: Event) -> Iterator[Message]:

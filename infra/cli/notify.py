@@ -29,7 +29,9 @@ def notify(
     """POST every decision to the webhook of the settings, signed, until each is taken; goes on until stopped.
 
     Settings: webhook.url, and the secret of the signature in LIVELIFT_WEBHOOK_SECRET. A decision may come
-    twice: its id is the Idempotency-Key.
+    twice: its id is the Idempotency-Key. A receiver who does not answer, answers 5xx, or does not know the
+    secret (401, 403) is waited for. A decision that he alone refuses (other 4xx) is passed over after 15
+    attempts, some ten minutes, and stays in `livelift decisions`: the exit status is then 1.
     """
     settings = load()
     if not settings.webhook.url:
@@ -41,4 +43,10 @@ def notify(
         signal.signal(number, lambda *_: stop.set())
     note(f"decisions to {settings.webhook.url}")
     with refusals():
-        deliver(settings, stop, note, dry_run=dry_run)
+        delivered = deliver(settings, stop, note, dry_run=dry_run)
+    if delivered.passed_over:
+        ids = ", ".join(delivered.passed_over)
+        raise CliError(
+            f"{delivered.taken} delivered, {len(delivered.passed_over)} passed over because "
+            f"{settings.webhook.url} refused them: {ids}"
+        )
