@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobs.scorecard.inputs import allocations_of, comparison_of
-from udfs.stats import Comparison, Undetermined, compare, sample_ratio
+from udfs.stats import Comparison, Undetermined, compare, leaked_users, sample_ratio
 from udfs.stats.decisions import INVALID_ALPHA, Goal, borne_out, is_harm, is_invalid, may_ship
 
 AGREEMENT = 1e-9
@@ -49,9 +49,8 @@ def _invalid(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     allocations = allocations_of(inputs["allocations"])
     found = sample_ratio(allocations)
     log_e = None if isinstance(found, Undetermined) else found.log_e_value
-    leaked = sum(sum(each.leaked.values()) for each in allocations)
     numbers = {"level": INVALID_ALPHA, "log_e": log_e}
-    return numbers, bool(is_invalid(borne_out(inputs["log_p_min"], log_e), leaked))
+    return numbers, bool(is_invalid(borne_out(inputs["log_p_min"], log_e), leaked_users(allocations)))
 
 
 def _ship(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from config.settings import ROOT
-from infra.bench import freshness, growth, memory, scorecard, spike, throughput
+from infra.bench import freshness, growth, memory, spike, throughput
 from infra.bench.answer import Answer
 from infra.bench.contenders import CONTENDERS
 from infra.bench.dataset import Shape
@@ -176,6 +176,8 @@ def _memory(wanted: Wanted) -> Answer:
 
 
 def _scorecard(wanted: Wanted) -> Answer:
+    from infra.bench import scorecard  # what the job is made of takes a second to load
+
     load = scorecard.Load()
     if wanted.is_quick:
         load = load._replace(experiments=load.experiments // 4)

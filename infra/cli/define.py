@@ -11,15 +11,8 @@ import typer
 from config.settings import load
 from infra.cli.output import note
 from infra.cli.refusals import refusals
-from infra.definitions import (
-    Content,
-    DefinitionKey,
-    Limits,
-    Published,
-    publish,
-    read_definitions,
-    read_published,
-)
+from infra.definitions import DefinitionKey, Limits, Published, publish, read_definitions, read_published
+from jobs.scorecard.definitions import Definition
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +51,7 @@ def metrics_changed(new: Sequence[DefinitionKey], published: Mapping[DefinitionK
         if not earlier:
             continue
         before = max(earlier)
-        was, now = (_meanings(published[each].content) for each in (before, key))
+        was, now = (_meanings(published[each]) for each in (before, key))
         changed = [metric for metric, meaning in now.items() if was.get(metric, meaning) != meaning]
         if changed:
             lines.append(
@@ -68,8 +61,6 @@ def metrics_changed(new: Sequence[DefinitionKey], published: Mapping[DefinitionK
     return lines
 
 
-def _meanings(content: Content) -> dict[str, tuple[object, ...]]:
-    """By metric what must be the same in two versions (jobs/scorecard/agenda.py: Subject)."""
-    shared = content["pre_period_days"], content["control"]
-    names = ("kind", "source", "cap", "window_start_days", "window_days")
-    return {metric["id"]: (*(metric[name] for name in names), *shared) for metric in content["metrics"]}
+def _meanings(published: Published) -> dict[str, tuple[object, ...]]:
+    definition = Definition.from_content(published.content)
+    return {metric.metric_id: definition.meaning_of(metric) for metric in definition.metrics}

@@ -64,9 +64,7 @@ class Subject(NamedTuple):
         newest: Definition,
     ) -> Self:
         """What follows from the first three and the experiment's newest version."""
-        meanings = {
-            (metric.meaning, definition.pre_period_days, definition.control) for definition, metric in parts
-        }
+        meanings = {definition.meaning_of(metric) for definition, metric in parts}
         return cls(
             config_versions,
             parts,

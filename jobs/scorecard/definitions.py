@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from udfs.stats import Direction, Kind
-from udfs.stats.decisions import stop_level
+if TYPE_CHECKING:
+    from udfs.stats import Direction, Kind
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -32,7 +32,7 @@ class Metric:
 
     @property
     def meaning(self) -> tuple[object, ...]:
-        """What must be the same in two versions for their users to be put together."""
+        """Its part of ``Definition.meaning_of``."""
         return self.kind, self.source, self.cap, self.window_start_days, self.window_days
 
     @property
@@ -41,7 +41,7 @@ class Metric:
         return None if self.window_days is None else round(self.window_days * DAY_MS)
 
     @classmethod
-    def from_json(cls, metric: Mapping[str, Any]) -> Self:
+    def from_content(cls, metric: Mapping[str, Any]) -> Self:
         """Reads one entry of ``metrics``."""
         names = ("source", "kind", "cap", "window_start_days", "window_days", "role", "direction")
         more = ("margin", "margin_abs", "stop")
@@ -76,8 +76,14 @@ class Definition:
     @property
     def stop_level(self) -> float | None:
         """Error rate of each guardrail that can stop it, in each treatment; None where none can."""
+        from udfs.stats.decisions import stop_level  # commands read definitions without the statistics
+
         guardrails = sum(metric.stop for metric in self.metrics)
         return stop_level(self.stop_alpha, guardrails, len(self.treatments)) if guardrails else None
+
+    def meaning_of(self, metric: Metric) -> tuple[object, ...]:
+        """What must be the same of a metric in two versions for their users to be put together."""
+        return metric.meaning, self.pre_period_days, self.control
 
     def shares(self, treatment: str) -> tuple[float, float]:
         """Shares of the control and of a treatment among the users of all variants."""
@@ -91,10 +97,14 @@ class Definition:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Reads the value of a record of the definitions topic."""
-        published = json.loads(text)
+        return cls.from_content(json.loads(text))
+
+    @classmethod
+    def from_content(cls, published: Mapping[str, Any]) -> Self:
+        """Reads what the value of such a record holds."""
         return cls(
             weights=published["variants"],
-            metrics=tuple(Metric.from_json(metric) for metric in published["metrics"]),
+            metrics=tuple(Metric.from_content(metric) for metric in published["metrics"]),
             ship=published.get("ship", False),
             ended_at=published.get("ended_at"),
             **{name: published[name] for name in _PLAIN},

@@ -21,7 +21,7 @@ from jobs.scorecard.history import HISTORY, behind_a_decision
 from jobs.scorecard.inputs import allocations_json, comparison_json
 from jobs.scorecard.looks import Evidence, Frozen, Key, Looks, Minimum
 from jobs.scorecard.rows import EMISSION_BITS, Allocated, Answered, Card, Row
-from udfs.stats import Reason, holm
+from udfs.stats import Reason, holm, leaked_users
 from udfs.stats.decisions import INVALID_ALPHA, Goal, Kind, borne_out, is_harm, is_invalid, may_ship
 
 LEAK_LOG_P = -1000.0
@@ -194,7 +194,7 @@ def _invalid(card: Card, looks: Looks) -> Iterator[Decision]:
         return
     ratio = _everyone(card)
     shares, leak = _minimum(looks, RATIO), _minimum(looks, LEAK)
-    leaked = sum(sum(each.leaked.values()) for each in ratio.allocations)
+    leaked = leaked_users(ratio.allocations)
     is_leak = leak.crossed_at_ms is not None and leaked > 0
     if not is_leak and not is_invalid(borne_out(shares.log_p, ratio.log_e)):
         return

@@ -24,7 +24,7 @@ from udfs.stats.planning import DaysLeft, Plan, days_left, plan
 from udfs.stats.proportion import ProportionInterval, proportion_difference
 from udfs.stats.questions import Comparison, Questions
 from udfs.stats.relative import relative_lift
-from udfs.stats.sample_ratio import Allocation, SampleRatio, crossed_balance, sample_ratio
+from udfs.stats.sample_ratio import Allocation, SampleRatio, crossed_balance, leaked_users, sample_ratio
 from udfs.stats.scorecard import Scorecard
 from udfs.stats.sequential import SequentialEstimate, planned_information, sequential_difference
 
@@ -65,6 +65,7 @@ __all__ = [
     "e_benjamini_hochberg",
     "guardrail",
     "holm",
+    "leaked_users",
     "mean_difference",
     "pairs_of",
     "plan",

@@ -7,7 +7,7 @@ one are a leak, a finding of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,11 @@ class Allocation:
         shares = self.shares
         found = self.counts.items()
         return {variant: count for variant, count in found if count > 0 and variant not in shares}
+
+
+def leaked_users(allocations: Iterable[Allocation]) -> int:
+    """Users of all versions in variants without weight: where nobody should be."""
+    return sum(sum(each.leaked.values()) for each in allocations)
 
 
 @dataclass(frozen=True, slots=True)

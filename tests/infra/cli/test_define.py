@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from infra.cli.define import metrics_changed
 from infra.definitions import DefinitionKey, Published
+from tests.jobs.scorecard.builders import a_metric, published
 
 FIRST, SECOND = (DefinitionKey("acme", "button", version) for version in (1, 2))
 
 
 def a_definition(pre_period_days: float = 0, control: str = "control", **changes: Any) -> Published:
-    revenue = {"id": "revenue", "kind": "mean", "source": "revenue", "cap": None, "role": "goal"}
-    windows = {"window_start_days": 0, "window_days": 7}
-    metrics = [revenue | windows | changes, revenue | windows | {"id": "other"}]
-    return Published({"pre_period_days": pre_period_days, "control": control, "metrics": metrics}, 0)
+    metrics = [a_metric(**{"window_days": 7, **changes}), a_metric(id="other", window_days=7)]
+    content = published(pre_period_days=pre_period_days, control=control, metrics=metrics)
+    return Published(json.loads(content), append_time_ms=0)
 
 
 @pytest.mark.parametrize(

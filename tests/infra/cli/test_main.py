@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
+from config.settings import ROOT
 from infra.cli.main import main
 
 
@@ -52,3 +54,11 @@ def test_help_is_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert "Usage: livelift" in capsys.readouterr().out
     assert run(monkeypatch) == 2
     assert "Usage: livelift" in "".join(capsys.readouterr())
+
+
+@pytest.mark.processes
+def test_commands_start_without_the_statistics_and_without_flink() -> None:
+    """They take half a second and more, which only those that compute should cost."""
+    code = "import sys, infra.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"scipy", "udfs.stats", "pyflink"} & set(done.stdout.split()) == set()

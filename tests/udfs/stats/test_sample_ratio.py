@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from udfs.stats import Allocation, Reason, SampleRatio, Undetermined, crossed_balance, sample_ratio
+from udfs.stats import (
+    Allocation,
+    Reason,
+    SampleRatio,
+    Undetermined,
+    crossed_balance,
+    leaked_users,
+    sample_ratio,
+)
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=2, max_size=5), st.data())
@@ -65,6 +73,12 @@ def test_what_cannot_be_judged_says_why():
     assert sample_ratio([Allocation({"a": 9}, {"a": 1})]) == Undetermined(Reason.NO_ALLOCATION)
     assert sample_ratio([Allocation({"a": 9, "b": 2}, {"a": 1})]) == Undetermined(Reason.LEAK)
     assert Allocation({"a": 9, "b": 2}, {"a": 1}).leaked == {"b": 2}
+
+
+def test_leaked_users_are_those_of_all_variants_and_versions():
+    without_b = Allocation({"a": 9, "b": 2, "c": 1}, {"a": 1, "b": 0})
+    assert leaked_users([]) == 0
+    assert leaked_users([without_b, Allocation({"a": 5, "b": 5}, {"a": 1, "b": 1}), without_b]) == 6
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
