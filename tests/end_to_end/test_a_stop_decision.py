@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from random import Random
 from threading import Event, Thread
 from typing import Any
 
@@ -22,6 +19,7 @@ from infra.decisions import read_decisions
 from infra.upgrade import upgrade_scorecard
 from infra.webhook import notify
 from jobs.wiring.kafka import DECISIONS_TOPIC
+from tests.harm import SLOWER, UNITS, publish, stop_decision
 from tests.infra.test_webhook import Receiver, receiving
 from tests.running_stack import RunningStack
 from tests.waiting import eventually
@@ -29,50 +27,12 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.stack
 
 TENANT = "harmed"
-DEFINITION = f"""
-tenant_id: {TENANT}
-experiment_id: {{experiment}}
-variants: {{{{control: 1, treatment: 1}}}}
-planned_units: 1000
-metrics:
-  - {{{{id: latency, kind: mean, role: guardrail, direction: decrease, margin: 0.05, stop: true}}}}
-"""
-SLOWER = {"harmful": 0.5, "harmless": 0.0}
-UNITS = 400
-DECIDED_WITHIN_S = 60.0
-
-
-def publish(stack: RunningStack, experiment: str, begin: int, units: int) -> None:
-    """Units of both variants, each with its latency; the treatment of the harmful experiment is slower."""
-    random, now_ms = Random(begin), time.time_ns() // 1_000_000
-    assignments, outcomes = [], []
-    for index in range(begin, begin + units):
-        unit, variant = f"{experiment}-{index}", ("control", "treatment")[index % 2]
-        slower = SLOWER[experiment] if variant == "treatment" else 0.0
-        common = {"tenant_id": TENANT, "unit_id": unit, "event_id": "1"}
-        assigned = {"experiment_id": experiment, "variant_id": variant, "assigned_at": now_ms}
-        value = (1 + slower) * random.uniform(0.8, 1.2)
-        assignments.append(common | assigned)
-        outcomes.append(common | {"metric_id": "latency", "value": value, "occurred_at": now_ms + 1})
-    for kind, events in (("assignments", assignments), ("outcomes", outcomes)):
-        lines = "".join(json.dumps(event) + "\n" for event in events)
-        done = stack.livelift("publish", kind, "-", stdin=lines)
-        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def stopped(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The decision about the harmful experiment; a harmless one runs beside it."""
-    folder: Path = tmp_path_factory.mktemp("stop")
-    for experiment in SLOWER:
-        (folder / experiment).write_text(DEFINITION.format(experiment=experiment))
-        done = stack.livelift("define", str(folder / experiment))
-        assert done.returncode == 0, done.stderr
-        publish(stack, experiment, 0, UNITS)
-    (decision,) = eventually(
-        lambda: read_decisions(stack.settings, TENANT), "the stop decision", deadline_s=DECIDED_WITHIN_S
-    )
-    return decision
+    return stop_decision(stack, TENANT, tmp_path_factory.mktemp("stop"))
 
 
 def test_the_harmful_experiment_is_stopped(stopped: dict[str, Any]) -> None:
@@ -153,7 +113,7 @@ def test_after_a_restart_of_the_job_it_is_still_one_decision(
     said: list[str] = []
     upgrade_scorecard(stack.settings, said.append)
     for experiment in SLOWER:
-        publish(stack, experiment, UNITS, UNITS // 4)
+        publish(stack, TENANT, experiment, UNITS, UNITS // 4)
     assert stack.livelift("wait", timeout_s=300.0).returncode == 0
     query = f"SELECT n_control FROM results WHERE tenant_id = '{TENANT}' AND seq_p_min < 1 LIMIT 1"
     eventually(lambda: stack.livelift("sql", query).stdout.strip(), "looks count again", deadline_s=60.0)

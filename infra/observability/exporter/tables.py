@@ -44,10 +44,11 @@ GROUP BY tenant_id
 """An older version of a row has no newer moment, so no version needs to be left out."""
 
 RESIDUES = """
-SELECT tenant_id, sum(abs(residue)) FROM ledger
-WHERE minute >= now() - INTERVAL 6 HOUR AND minute < now() - INTERVAL 3 MINUTE
+SELECT tenant_id, sumIf(abs(residue), minute < now() - INTERVAL 3 MINUTE) FROM ledger
+WHERE minute >= now() - INTERVAL 6 HOUR
 GROUP BY tenant_id
 """
+"""A tenant whose first records are younger has none yet: 0."""
 
 RECENT = f"""
 SELECT tenant_id, {", ".join(f"sum({fate})" for fate in FATES)} FROM ledger

@@ -1,26 +1,23 @@
-"""Every metric that a rule or a panel names is found in a scrape of the running stack, and agrees with it."""
+"""Every metric of a rule or a panel has samples in a scrape of the running stack, which agree with it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
 
 from config.settings import Settings
 from infra.cluster import Cluster
 from infra.lanes import running_lanes
 from infra.local.status import metrics_addresses
-from infra.observability.panels import DASHBOARDS
 from infra.reconciliation import reconcile
 from jobs.attribution.lane import Lane
 from jobs.wiring.kafka import SCORECARD_GROUP
 from jobs.wiring.metric_names import CATALOGUE
-from tests.infra.observability.rules_kept import names_in, recorded, rules
+from tests.harm import stop_decision
+from tests.infra.observability.scraped import Lacking, Scraped, read_scrape
 from tests.running_stack import RunningStack
 from tests.waiting import eventually
 
@@ -33,53 +30,32 @@ TENANTS = ("acme", "globex", "initech")
 
 
 @pytest.fixture(scope="module")
-def busy(stack: RunningStack) -> RunningStack:
-    """The stack after events of three tenants, all of them counted."""
+def busy(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> RunningStack:
+    """The stack after a decision, and after events of three tenants, all of them counted."""
+    stop_decision(stack, "stopped", tmp_path_factory.mktemp("scrape"))
     for arguments in (("simulate", "--rate", "300", "--seconds", "4", "--seed", "11"), ("wait",)):
         done = stack.livelift(*arguments)
         assert done.returncode == 0, done.stderr
     return stack
 
 
-def scrape(settings: Settings) -> dict[str, list[Sample]]:
-    """All samples by name; a name that has none is there too."""
-    found: dict[str, list[Sample]] = {}
-    for address in metrics_addresses(settings):
-        text = httpx.get(address, trust_env=False, timeout=30.0).raise_for_status().text
-        for family in text_string_to_metric_families(text):
-            suffix = "_total" if family.type == "counter" else ""
-            found.setdefault(family.name + suffix, [])
-            for sample in family.samples:
-                found.setdefault(sample.name, []).append(sample)
-    return found
-
-
-@dataclass(frozen=True)
-class Lacking:
-    """Names nobody hands out, by who asks for them; true when there are none."""
-
-    names: dict[str, set[str]]
-
-    def __bool__(self) -> bool:
-        return not self.names
-
-
-def complete(settings: Settings) -> Lacking:
-    asked = {f"rule {rule.get('alert') or rule['record']}": rule["expr"] for rule in rules()}
-    for dashboard in DASHBOARDS:
-        for panel in dashboard.panels:
-            asked[f"panel {dashboard.uid}: {panel.title}"] = " + ".join(panel.exprs)
-    known = set(scrape(settings)) | recorded()
-    lacking = {who: names_in(expr) - known for who, expr in asked.items()}
-    return Lacking({who: names for who, names in lacking.items() if names})
+def scrape(settings: Settings) -> Scraped:
+    addresses = metrics_addresses(settings)
+    return read_scrape(
+        *(httpx.get(each, trust_env=False, timeout=30.0).raise_for_status().text for each in addresses)
+    )
 
 
 def values(settings: Settings, name: str, label: str) -> dict[str, float]:
     return {sample.labels[label]: sample.value for sample in scrape(settings)[name]}
 
 
-def test_every_metric_of_a_rule_or_a_panel_is_found_in_a_scrape(busy: RunningStack) -> None:
-    eventually(lambda: complete(busy.settings), "every name is scraped", deadline_s=LOOKED_AGAIN_WITHIN_S)
+def test_every_metric_of_a_rule_or_a_panel_has_a_sample_in_a_scrape(busy: RunningStack) -> None:
+    eventually(
+        lambda: Lacking.of(scrape(busy.settings)),
+        "a sample of every metric that is asked for",
+        deadline_s=LOOKED_AGAIN_WITHIN_S,
+    )
 
 
 def test_flink_hands_out_nothing_that_the_catalogue_does_not_have(busy: RunningStack) -> None:
@@ -114,7 +90,7 @@ def test_what_is_counted_is_told_as_sent_whole_and_not_waiting(busy: RunningStac
 
     eventually(agree, "records are told as sent and counted", deadline_s=LOOKED_AGAIN_WITHIN_S)
     residues = values(busy.settings, "livelift_ledger_residue_records", "tenant")
-    assert {residues.get(tenant_id, 0) for tenant_id in TENANTS} == {0}
+    assert {residues[tenant_id] for tenant_id in TENANTS} == {0}
 
 
 def test_jobs_and_parts_are_told_as_they_are(busy: RunningStack) -> None:
