@@ -15,7 +15,7 @@ PROMTOOL := .venv/bin/promtool
 FUNCTION := udfs/attribution/target/livelift-attribution.jar
 FUNCTION_SOURCES := udfs/attribution/pom.xml $(shell find udfs/attribution/src schemas/avro -type f)
 
-.PHONY: help demo test check up down setup prerequisites browser artifacts lock calibration bench nightly format clean
+.PHONY: help demo test check up down setup prerequisites browser artifacts lock java rates calibration bench nightly format clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +25,15 @@ demo: setup ## Run the whole pipeline for a minute, show the statistics move, ve
 	@.venv/bin/livelift demo
 
 test: browser setup $(PROMTOOL) ## Run all tests: pure ones, Java ones, and those against the running stack.
-	@$(MAVEN) -f udfs/attribution/pom.xml test
-	@$(PYTEST) -m calibration
+	@$(MAKE) -j2 java rates
 	@$(PYTEST)
+
+# What takes one processor each.
+java:
+	@$(MAVEN) -f udfs/attribution/pom.xml test
+
+rates:
+	@$(PYTEST) -m calibration
 
 check: setup ## Check format, lint and types, and run the tests that start nothing.
 	@$(PYTHON) -m ruff format --check .

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from infra.local import stack as local_stack
 from infra.local.elsewhere import free_environment
+from infra.producer import Delivery
+from jobs.wiring.kafka import DEFINITIONS_TOPIC
 from tests.running_stack import RunningStack
 
 OFTEN = {"LIVELIFT_SCORECARD_VIEWS_MS": "1000", "LIVELIFT_SCORECARD_HISTORY_MS": "2000"}
@@ -24,6 +26,9 @@ WORLD = ("processes", "jvm", "clickhouse", "stack", "bench")
 """Markers of tests that may start or reach something outside their own process."""
 
 JAVA_TOOLS = frozenset({"java", "javac", "mvn"})
+
+NO_DEFINITIONS = (b"", b"\x00\xff", b"no JSON", b"[]", b"{}", b'{"tenant_id": "tactile"}', None)
+"""Written to the topic of definitions by hand, before all else: jobs and commands pass them over."""
 
 
 # The same examples in every run, so that what makes a test fail is a change; `make nightly` looks for new
@@ -45,9 +50,30 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         running = RunningStack(environment)
         try:
             local_stack.up(running.settings)
+            with Delivery(running.settings) as delivery:
+                for value in NO_DEFINITIONS:
+                    delivery.send(DEFINITIONS_TOPIC, b"by hand", value)
+            delivery.raise_for_failures()
             yield running
         finally:
             local_stack.down(running.settings)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares the stack comes last, so that the stack takes no time from all else, and in rising turn."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[bool, int]:
+    marker = item.get_closest_marker("stack")
+    if marker is None or "stack" not in getattr(item, "fixturenames", ()):  # the bench has one of its own
+        return False, 0
+    return True, _turn(**marker.kwargs)
+
+
+def _turn(*, turn: int = 0) -> int:
+    """What a module says in ``pytest.mark.stack(turn=...)``; said otherwise it is an error."""
+    return turn
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections import OrderedDict, defaultdict
@@ -44,6 +45,10 @@ T = TypeVar("T")
 
 REMEMBERED_EXPERIMENTS = 1024
 """Decoded in memory, per worker; the others are read from state again when they change."""
+
+OBJECTS_BETWEEN_COLLECTIONS = 20_000
+"""Almost all of an answer is freed by counting references: with CPython's 700 looking for cycles took a tenth
+of the worker's time, now a fortieth."""
 
 VIEWS_SHARE = 0.1
 ANSWERS_SHARE = 0.6
@@ -100,6 +105,8 @@ class Scorecard(KeyedCoProcessFunction):
         self._last_micros = 0
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+
         def texts(name: str) -> MapState:
             return runtime_context.get_map_state(MapStateDescriptor(name, Types.STRING(), Types.STRING()))
 

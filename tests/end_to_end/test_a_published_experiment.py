@@ -19,14 +19,13 @@ from typing import Any
 import pytest
 
 from config.settings import ROOT
-from infra.producer import Delivery
 from infra.reconciliation import reconcile
 from infra.verification import verify
-from jobs.wiring.kafka import DEFINITIONS_TOPIC
 from tests.running_stack import RunningStack
 from udfs.attribution.reference import LedgerEntry
 
-pytestmark = pytest.mark.stack
+# After those that compare everything there is: they would read its 240,000 records again each time.
+pytestmark = pytest.mark.stack(turn=1)
 
 DATA = Path(os.environ.get("COOKIE_CATS", ROOT.parent / "shared" / "data" / "cookie_cats.csv.gz"))
 
@@ -52,10 +51,6 @@ WELCH_P = {
 }
 
 
-NO_DEFINITIONS = (b"", b"\x00\xff", b"no JSON", b"[]", b"{}", b'{"tenant_id": "tactile"}', None)
-"""Written to the topic of definitions by hand: jobs and commands pass them over."""
-
-
 @pytest.fixture(scope="module")
 def players() -> list[dict[str, str]]:
     assert DATA.is_file(), f"{DATA} is missing: set COOKIE_CATS to the file"
@@ -70,10 +65,6 @@ def published(stack: RunningStack, players: list[dict[str, str]], tmp_path_facto
     (folder / "definition.yaml").write_text(DEFINITION)
     _write(folder / "assignments.ndjson", _assignments(players, now_ms))
     _write(folder / "outcomes.ndjson", _outcomes(players, now_ms))
-    with Delivery(stack.settings) as delivery:
-        for value in NO_DEFINITIONS:
-            delivery.send(DEFINITIONS_TOPIC, b"by hand", value)
-    delivery.raise_for_failures()
     for arguments in (
         ("define", str(folder / "definition.yaml")),
         # Outcomes first: those that come before their exposure wait for it.

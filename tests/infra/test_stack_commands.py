@@ -22,7 +22,8 @@ from schemas.events import EventKind, UnreadableError, own_schema
 from tests.builders import an_assignment
 from tests.running_stack import RunningStack
 
-pytestmark = pytest.mark.stack
+# First, for it compares everything again and again: while there is little.
+pytestmark = pytest.mark.stack(turn=-1)
 
 TENANT = "commands-test"
 DEFINITION = f"""

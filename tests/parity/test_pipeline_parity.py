@@ -34,7 +34,7 @@ from udfs.attribution.reference import (
     attribute,
 )
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.stack(turn=2)
 
 STREAMS = 36
 SIZES = (30, 80, 150)

@@ -22,7 +22,7 @@ from tests.builders import Published, a_definition, an_assignment
 from tests.running_stack import RunningStack
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.stack(turn=2)
 
 
 @pytest.fixture
