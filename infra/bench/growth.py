@@ -24,7 +24,9 @@ MEASURED = 3_000_000
 MEASURED_QUICKLY = 1_000_000
 LARGEST_QUICKLY = 400_000
 """Of any size."""
-BASE = Shape(users=200_000, is_enrolled=True)
+BASE = Shape(users=200_000, is_enrolled=True, events_per_second=36_000.0)
+"""Events as dense as at a peak: where those of a sparse day are worked off in minutes, with many experiments
+each change is a row of its own, and nothing else is seen."""
 BOTH = (LIVELIFT_HASHMAP, LIVELIFT_ROCKSDB)
 HEAP_FOR_ALL = {"LIVELIFT_LOCAL_TASKMANAGER_PROCESS_MB": "14336"}
 """The same for all sizes, so that only the size differs."""
