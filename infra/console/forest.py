@@ -72,12 +72,11 @@ class Scale:
         ends = reading.shown or Interval(0.0, 0.0)
         floor = reading.metric.floor
         lowest = -self.limit if floor is None else max(-self.limit, floor)
-        dot = reading.estimate
-        is_seen = reading.shown is not None and dot is not None and lowest <= dot <= self.limit
+        dot = None if reading.shown is None else reading.estimate
         return Marks(
             whisker=self._placed(reading.always, floor),
             box=self._placed(reading.once, floor),
-            dot=self.x(dot) if is_seen and dot is not None else None,
+            dot=None if dot is None or not lowest <= dot <= self.limit else self.x(dot),
             margin=None if reading.margin is None else self.x(reading.margin),
             cut_left=None if ends.lower >= lowest else LEFT if lowest == -self.limit else self.x(lowest),
             cut_right=None if ends.upper <= self.limit else RIGHT,

@@ -198,6 +198,7 @@ def experiment_page(state: State, answers: Answers, known: Known, now: datetime)
     rows = answers.results.rows
     readings = _readings(rows, definition)
     everyone = [each for each in readings if not each.segment]
+    days_left = days_to_plan(everyone)
     decided = trust.in_force(answers.decisions.rows, definition)
     chosen = _chosen(state, everyone, decided)
     ledger = answers.ledger.rows[0] if answers.ledger.rows else None
@@ -231,9 +232,9 @@ def experiment_page(state: State, answers: Answers, known: Known, now: datetime)
         reassurance=reassurance(evidence) if not fresh.explanation else "",
         freshness=fresh,
         tiles=(
-            trust.tiles(answers.users.rows, split, ratios, fresh, ledger, days_to_plan(everyone))
+            trust.tiles(answers.users.rows, split, ratios, fresh, ledger, days_left)
             if state.as_of is None
-            else trust.tiles_then(rows, split, ratios, fresh, days_to_plan(everyone))
+            else trust.tiles_then(rows, split, ratios, fresh, days_left)
         ),
         tables=plots.tables_by_role(state, everyone, chosen),
         segments=plots.tables_by_segment(state, readings, chosen),
