@@ -24,6 +24,8 @@ from udfs.attribution.reference import EFFECT_MS, Assignment
 TENANT = "freshness-probe"
 VARIANTS = ("control", "treatment")
 LOOK_EVERY_S = 0.05
+GRACE_S = 180.0
+"""More than a job needs to recover and to catch up on a busy machine; it ends as soon as the last is seen."""
 
 VISIBLE_UNITS = """
 SELECT max(n_control + n_treatment) FROM results
@@ -67,7 +69,7 @@ class FreshnessProbe:
         *,
         interval_s: float = 0.25,
         look_every_s: float = LOOK_EVERY_S,
-        grace_s: float = 20.0,
+        grace_s: float = GRACE_S,
     ) -> None:
         self._settings = settings
         self._interval_s = interval_s

@@ -67,7 +67,7 @@ def measure(settings: Settings, shape: Shape, pace: Sequence[Leg] = PACE) -> Spi
     # Event time goes at the spike's pace, so that no event lies in the future.
     sending = replace(shape, events=planned(pace), events_per_second=max(leg.rate for leg in pace))
     with (
-        FreshnessProbe(settings, look_every_s=LOOK_EVERY_S, grace_s=SETTLED_WITHIN_S) as probe,
+        FreshnessProbe(settings, look_every_s=LOOK_EVERY_S) as probe,
         Generator(settings, sending, pace) as generator,
     ):
         sent = generator.result()
