@@ -17,6 +17,8 @@ ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 ANSWER_WITHIN_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.2
 LONGEST_CAUSE = 300
+TOLD = "sums.currentOutputWatermark"
+"""Flink's name of the metric at the operator ``sums``."""
 
 
 class ClusterError(Exception):
@@ -91,13 +93,18 @@ class Cluster:
         return int(self._get("/overview")["slots-available"])
 
     def watermark(self, job: Job) -> int | None:
-        """How far time has come at every task of the job, in epoch ms; None before it has begun."""
-        least: int | None = None
+        """Up to which append time, in epoch ms, everything that an attribution job counted is told.
+
+        None before every task has said so. What is held back holds the watermark back (``SumsOperator``).
+        """
+        told: list[int] = []
+        tasks = 0
         for vertex in self._get(f"/jobs/{job.id}")["vertices"]:
-            for each in self._get(f"/jobs/{job.id}/vertices/{vertex['id']}/watermarks"):
-                value = int(each["value"])
-                least = value if least is None else min(least, value)
-        return least
+            names = [f"{task}.{TOLD}" for task in range(vertex["parallelism"])]
+            found = self._get(f"/jobs/{job.id}/vertices/{vertex['id']}/metrics?get={','.join(names)}")
+            told += [int(each["value"]) for each in found]
+            tasks += len(names) if found else 0
+        return min(told) if told and len(told) == tasks else None
 
     def stop_with_savepoint(self, job: Job, directory: str, *, timeout_seconds: float) -> str:
         """Stop the job without drain and return the URI of its savepoint once the job has ended.

@@ -31,7 +31,8 @@ LARGEST_CENTS = 50_000
 LARGEST_WEIGHT = 4
 LONGEST_DELAY_MS = 3_600_000
 """How late, at most, a record comes that is out of order."""
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 CHUNK = 1 << 16
 """So many records are drawn at once; a repeated one repeats one of its chunk."""
 
@@ -54,6 +55,8 @@ class Shape:
     disorder: float = 0.05
     is_enrolled: bool = False
     """The records begin with each user's exposures to all his experiments; the mixture comes after them."""
+    enrolment_hours: int = 0
+    """How long that takes in event time; 0 is as long as at the pace of the mixture."""
     events_per_second: float = 8_000_000 / 86_400
     """The pace of event time: 8 million are a day."""
     seed: int = 1
@@ -73,7 +76,16 @@ class Shape:
     @property
     def span_ms(self) -> int:
         """From the time of the first event to that of the last."""
-        return int(self.events / self.events_per_second * 1000)
+        return int(self.since_start_ms(np.asarray([self.events]))[0])
+
+    def since_start_ms(self, place: Longs) -> Longs:
+        """The event times of records by their place, from that of the first event on."""
+        enrolled_ms = self.enrolment_hours * HOUR_MS if self.enrolments else 0
+        if not enrolled_ms:
+            return (place * (1000 / self.events_per_second)).astype(np.int64)
+        enrolled = np.minimum(place / self.enrolments, 1)
+        mixture_s = np.maximum(place - self.enrolments, 0) / self.events_per_second
+        return (enrolled * enrolled_ms + mixture_s * 1000).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +142,7 @@ class DataSet:
             unit=unit,
             is_assignment=is_assignment,
             subject=subject,
-            since_start_ms=(place * (1000 / shape.events_per_second)).astype(np.int64) - delay_ms,
+            since_start_ms=shape.since_start_ms(place) - delay_ms,
             cents=rng.integers(1, LARGEST_CENTS, count),
             weight=rng.integers(1, LARGEST_WEIGHT + 1, count),
         )

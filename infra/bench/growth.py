@@ -18,6 +18,8 @@ from infra.bench.dataset import Shape
 from infra.bench.loading import load
 from infra.bench.own_stack import WITHOUT_JOBS, own_stack
 from infra.bench.running import Run, run
+from infra.broker import Broker
+from jobs.wiring.kafka import SLOTS_TOPIC
 
 MEASURED = 3_000_000
 """Events after the enrolment."""
@@ -50,6 +52,8 @@ class Cost(NamedTuple):
     point: Point
     contender: Contender
     run: Run
+    slot_rows: int
+    """Written to the slots topic while all events were read."""
 
     @property
     def cpu_us(self) -> float:
@@ -74,6 +78,7 @@ def points(*, quick: bool = False) -> list[Point]:
         *(at("users", users, BOTH, users=users) for users in (100_000, 400_000, 1_000_000, 4_000_000)),
         *(at("experiments a tenant", count, experiments=count) for count in (2, 10, 50, 200)),
         *(at("tenants", count, tenants=count) for count in (1, 4, 40, 200)),
+        *(at("hourly cohorts", hours, experiments=200, enrolment_hours=hours) for hours in (1, 24, 144)),
         *(at("metrics a source", count, metrics_per_source=count) for count in (1, 2, 4, 8)),
         *wide,
     ]
@@ -91,12 +96,19 @@ def measure(wanted: Sequence[Point], on_cost: Callable[[Cost], None] = lambda co
     for point in wanted:
         with own_stack(*WITHOUT_JOBS, changes=point.changes) as settings:
             load(settings, point.shape)
+            broker = Broker(settings)
             for contender in point.contenders:
                 patient = replace(contender, longest_s=LONGEST_S)
                 since = max(float(point.shape.enrolments), point.shape.events / 4)
-                cost = Cost(point, contender, run(settings, patient, point.shape.events, since=since))
+                before = _slot_rows(broker)
+                ran = run(settings, patient, point.shape.events, since=since)
+                cost = Cost(point, contender, ran, _slot_rows(broker) - before)
                 on_cost(cost)
                 yield cost
+
+
+def _slot_rows(broker: Broker) -> int:
+    return sum(broker.end_offsets([SLOTS_TOPIC]).values())
 
 
 def answer(found: Sequence[Cost]) -> Answer:
@@ -119,7 +131,10 @@ def answer(found: Sequence[Cost]) -> Answer:
     return Answer(
         name="growth",
         title="What an event costs the attribution job",
-        columns=("", "", "backend", "CPU µs/event", "events/s", "checkpoint s", "checkpoint MB"),
+        columns=(
+            *("", "", "backend", "CPU µs/event", "events/s", "slot rows/event"),
+            *("checkpoint s", "checkpoint MB"),
+        ),
         rows=[
             (
                 cost.point.what,
@@ -127,6 +142,7 @@ def answer(found: Sequence[Cost]) -> Answer:
                 cost.contender.title,
                 f"{cost.cpu_us:.2f}",
                 f"{cost.run.measured.events_per_s:,.0f}",
+                f"{cost.slot_rows / cost.point.shape.events:.3f}",
                 "" if cost.run.checkpoint_s is None else f"{cost.run.checkpoint_s:.1f}",
                 "" if cost.run.state_bytes is None else f"{cost.run.state_bytes / 1e6:,.0f}",
             )
@@ -140,6 +156,7 @@ def answer(found: Sequence[Cost]) -> Answer:
                     "contender": cost.contender.name,
                     "cpu_us_per_event": cost.cpu_us,
                     "events_per_s": cost.run.measured.events_per_s,
+                    "slot_rows": cost.slot_rows,
                     "checkpoint_s": cost.run.checkpoint_s,
                     "state_bytes": cost.run.state_bytes,
                 }
@@ -157,6 +174,7 @@ def _aims(found: Sequence[Cost]) -> Iterator[str]:
         ("users", LIVELIFT_ROCKSDB, 2.0),
         ("experiments a tenant", LIVELIFT_HASHMAP, 1.2),
         ("tenants", LIVELIFT_HASHMAP, 1.2),
+        ("hourly cohorts", LIVELIFT_HASHMAP, 1.2),
         ("parallelism", LIVELIFT_HASHMAP, 1.15),
     ):
         costs = [cost for cost in found if cost.point.what == what and cost.contender.name == contender.name]

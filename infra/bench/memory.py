@@ -19,7 +19,7 @@ from infra.bench.running import watch
 SHAPE = Shape(
     events=20 * 200_000, users=200_000, is_enrolled=True, assignments=0.0, duplicates=0.0, disorder=0.0
 )
-UNITS_VERTEX = "attribute "
+UNITS_VERTEX = "attribute"
 """How the name of the vertex that keeps the units begins."""
 AIM_BYTES = 600
 

@@ -257,6 +257,16 @@ JOBS = Dashboard(
             "{{job_name}}",
         ),
         Panel(
+            "Slots wait for",
+            "How long changed slots are held back; totals, and so view all, are not.",
+            "s",
+            (
+                "time() - min by (job_name) (flink_taskmanager_job_task_operator_currentOutputWatermark"
+                '{operator_name="sums"} > 0) / 1000',
+            ),
+            "{{job_name}}",
+        ),
+        Panel(
             "Heap",
             "Share in use, and share of the time in which garbage is collected.",
             "percentunit",

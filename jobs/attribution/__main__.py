@@ -18,7 +18,7 @@ def environment(settings: Settings, lane: Lane, restore: str | None = None) -> T
     running = configuration(
         settings, lane.name, restore=restore, parameters=pipeline.parameters(settings, lane)
     )
-    for key, value in pipeline.options(settings).items():
+    for key, value in pipeline.OPTIONS.items():
         running.set_string(key, value)
     return TableEnvironment.create(
         EnvironmentSettings.new_instance().in_streaming_mode().with_configuration(running).build()

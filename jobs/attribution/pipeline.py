@@ -1,8 +1,8 @@
 """The attribution job: records of all tenants in, slots, counts and refused records out.
 
-received ── attribute (by tenant and unit) ── deltas ─┬─ sums per slot ── slots
-                                                      ├─ sums per minute ── counts
-                                                      └─ rejected
+received ── attribute (by tenant and unit) ── sums (by slot or minute) ── counted ─┬─ slots
+                                                                                   ├─ counts
+                                                                                   └─ rejected
 """
 
 from __future__ import annotations
@@ -22,30 +22,20 @@ from jobs.wiring.flink import declare_functions
 
 FOLDER = Path(__file__).parent
 
-FUNCTIONS = {
-    "exact_sum": "ExactSum",
-    "emission_version": "EmissionVersion",
-}
+FUNCTIONS = {"emission_version": "EmissionVersion"}
 
 
 class PlanError(Exception):
     """The queries give another plan than the one that is kept; one line."""
 
 
-def options(settings: Settings) -> dict[str, str]:
-    """How the planner must plan; part of the plan and so of the state's layout, except for the latency."""
-    return {
-        "table.exec.mini-batch.enabled": "true",
-        # Changes come from all tasks at the same moments, ``mini_batch_ms`` apart; here those of a key meet.
-        "table.exec.mini-batch.allow-latency": f"{max(1, settings.attribution.mini_batch_ms // 5)} ms",
-        "table.exec.mini-batch.size": "50000",
-        # What comes from one task is added up there already (``PendingSums.java``).
-        "table.optimizer.agg-phase-strategy": "ONE_PHASE",
-        # All sinks read one operator with one state; planned apart they would be three.
-        "table.optimizer.reuse-sub-plan-enabled": "true",
-        # The plan names tables and leaves their options, and so the environment, out.
-        "table.plan.compile.catalog-objects": "IDENTIFIER",
-    }
+OPTIONS = {
+    # All sinks read one source with one state; planned apart they would be three.
+    "table.optimizer.reuse-sub-plan-enabled": "true",
+    # The plan names tables and leaves their options, and so the environment, out.
+    "table.plan.compile.catalog-objects": "IDENTIFIER",
+}
+"""How the planner must plan; part of the plan."""
 
 
 def parameters(settings: Settings, lane: Lane) -> dict[str, str]:
@@ -63,7 +53,7 @@ def parameters(settings: Settings, lane: Lane) -> dict[str, str]:
     }
 
 
-def counts_ttl_ms(settings: Settings) -> int:
+def keep_minutes_ms(settings: Settings) -> int:
     """How long after its last change a minute's sums are kept: nothing may come for them then.
 
     A record can change what became of it until its retention has passed and the exposure that claimed it is
@@ -74,10 +64,15 @@ def counts_ttl_ms(settings: Settings) -> int:
 
 
 def attribution(tables: TableEnvironment, settings: Settings, lane: Lane) -> StatementSet:
-    """The whole job, declared in an environment that has ``options``."""
+    """The whole job, declared in an environment that has ``OPTIONS``."""
     declare_functions(tables, FUNCTIONS)
     for ends in (
-        kafka.deltas(settings, group=lane.name, topics=lane.topic_pattern),
+        kafka.counted(
+            settings,
+            group=lane.name,
+            topics=lane.topic_pattern,
+            keep_minutes_ms=keep_minutes_ms(settings),
+        ),
         kafka.slots_written(settings),
         kafka.counts_written(settings),
         rejected.rejected_written(settings),
@@ -85,7 +80,7 @@ def attribution(tables: TableEnvironment, settings: Settings, lane: Lane) -> Sta
         tables.execute_sql(ends)
     statements = tables.create_statement_set()
     for insert in ("slots", "counts", "rejected"):
-        statements.add_insert_sql(_sql(insert, settings))
+        statements.add_insert_sql((FOLDER / f"{insert}.sql").read_text(encoding="utf-8"))
     return statements
 
 
@@ -125,8 +120,3 @@ def submit(tables: TableEnvironment, settings: Settings, lane: Lane) -> str:
         result = tables.execute_sql(f"EXECUTE PLAN '{Path(file.name).as_uri()}'")
     client: Any = result.get_job_client()
     return str(client.get_job_id())
-
-
-def _sql(name: str, settings: Settings) -> str:
-    text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-    return text.format(counts_ttl_ms=counts_ttl_ms(settings))

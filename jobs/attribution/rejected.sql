@@ -2,5 +2,5 @@
 INSERT INTO rejected
 SELECT tenant_id, refused.reason, refused.detail, refused.topic, refused.`partition`, refused.`offset`,
        refused.append_time, refused.record_key, refused.record_value
-FROM deltas
+FROM counted
 WHERE kind = 'rejected'

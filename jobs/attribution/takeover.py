@@ -6,14 +6,11 @@ import json
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from config.settings import Settings
 
 KEPT_PLAN = Path(__file__).with_name("plan.json")
 """Today's compiled plan. It is compared with today's queries by a test, and before a job is submitted."""
-
-NO_TTL = "0 ms"
 
 KINDS = "activity ledger slot total"
 """What is added up: sums of a kind that an earlier release did not know would begin in the middle."""
@@ -42,20 +39,12 @@ def plan_sha256() -> str:
 
 
 def layout_sha256(plan: str) -> str:
-    """A hash of what the state's layout hangs on; equal for plans that differ in figures of settings only.
+    """A hash of what the state's names hang on: the plan without its texts for people.
 
-    Left out are the texts for people, how long a mini-batch waits, and how long state is kept; that it is
-    kept for a limited time at all is in the layout. What the plan's source keeps is not in the plan: the
-    units' bytes bear their own layout (``UnitState.java``).
+    What the plan's source keeps is not in the plan: units' bytes and sums bear their own layout
+    (``UnitState.java``, ``Sum.java``).
     """
     content = json.loads(plan)
     for node in content["nodes"]:
-        _without_figures(node)
+        node.pop("description")
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _without_figures(node: dict[str, Any]) -> None:
-    node.pop("description")
-    node.get("miniBatchInterval", {}).pop("interval", None)
-    for state in node.get("state", []):
-        state["ttl"] = state["ttl"] != NO_TTL

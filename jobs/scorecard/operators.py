@@ -133,7 +133,9 @@ class Scorecard(KeyedCoProcessFunction):
         counted = self._count_totals(shelf, (change for change in changes if change.kind == TOTAL))
         spread = self._count_slots(experiment, shelf, (change for change in changes if change.kind != TOTAL))
         now_ms = self._now_ms()
-        self._leave_time_to_count(now_ms - max((change.as_of_ms for change in changes), default=now_ms))
+        # Slots may be held back on purpose: only totals say how late all is.
+        if newest := [change.as_of_ms for change in changes if change.kind == TOTAL]:
+            self._leave_time_to_count(now_ms - max(newest))
         for epoch in counted | spread.keys():
             shelf.book(epoch).pace.change(now_ms, slots=epoch in spread)
         if counted or spread:

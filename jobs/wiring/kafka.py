@@ -46,7 +46,7 @@ SLOT_VALUE = (
 REFUSED = """refused ROW<
             reason STRING, detail STRING, topic STRING, `partition` INT, `offset` BIGINT,
             append_time BIGINT, record_key BYTES, record_value BYTES>"""
-"""Of a delta of kind ``rejected``; absent in the others."""
+"""Of a row of kind ``rejected``; absent in the others."""
 
 
 def received_topics(tenant_id: str = "") -> str:
@@ -55,20 +55,22 @@ def received_topics(tenant_id: str = "") -> str:
     return rf"(livelift\.{tenant_id or ANY_TENANT}\.(assignments|outcomes))|(livelift-internal\.heartbeat)"
 
 
-def deltas(settings: Settings, *, group: str, topics: str) -> str:
-    """``deltas``: what the records of topics change, from their beginning, of topics yet to come too.
+def counted(settings: Settings, *, group: str, topics: str, keep_minutes_ms: int) -> str:
+    """``counted``: the newest content of what the records of topics change, and those refused.
 
-    The table's connector is our own (``DeltasSource.java``). Time is append time; a partition without records
+    Topics are read from their beginning, and those yet to come too. The connector is our own
+    (``CountedSource.java``). Time is append time; a partition without records
     for ``idle_timeout_ms`` does not hold it back.
 
     Args:
         group: Consumer group that shows how far the job has come.
         topics: Pattern of the topics' names.
+        keep_minutes_ms: How long after its last change a sum of a minute is kept.
     """
     keys = [f"{name} {kind} NOT NULL" for name, kind in SLOT_KEY]
-    counted = ["n BIGINT NOT NULL", "sums BYTES NOT NULL", "counted_at BIGINT NOT NULL", REFUSED]
+    values = [f"{name} {kind} NOT NULL" for name, kind in SLOT_VALUE if name != "version"]
     options = {
-        "connector": "livelift-deltas",
+        "connector": "livelift-counted",
         "bootstrap": settings.kafka.bootstrap,
         "topic-pattern": topics,
         "heartbeat-topic": HEARTBEAT_TOPIC,
@@ -76,8 +78,9 @@ def deltas(settings: Settings, *, group: str, topics: str) -> str:
         "idle-timeout": f"{settings.attribution.idle_timeout_ms} ms",
         "flush-every": f"{settings.attribution.mini_batch_ms} ms",
         "flush-slots-every": f"{settings.attribution.slots_ms} ms",
+        "keep-minutes": f"{keep_minutes_ms} ms",
     }
-    return table("deltas", ", ".join(keys + counted), options)
+    return table("counted", ", ".join([*keys, *values, REFUSED]), options)
 
 
 def slots_written(settings: Settings) -> str:

@@ -148,6 +148,14 @@ FLINK = (
     ),
     _flink(
         "taskmanager.job.task.operator",
+        "currentOutputWatermark",
+        "ms since the epoch",
+        (*TASK, "operator_name"),
+        "Of operator `sums`: up to which append time everything counted is written, slots too.",
+        "Minutes behind: more slots change than may be told at once (`docs/performance.md`).",
+    ),
+    _flink(
+        "taskmanager.job.task.operator",
         "pendingRecords",
         "records",
         (*TASK, "operator_name"),

@@ -119,7 +119,7 @@ def function_metrics(stack: RunningStack, job_id: str) -> Callable[..., dict[str
     """Asks for metrics of the function's tasks; without a name, for the names of all."""
     url = f"{stack.settings.flink.rest_url}/jobs/{job_id}"
     vertices = httpx.get(url, trust_env=False).json()["vertices"]
-    (vertex,) = (each["id"] for each in vertices if each["name"].startswith("attribute "))
+    (vertex,) = (each["id"] for each in vertices if each["name"].startswith("attribute"))
 
     def ask(*names: str) -> dict[str, float]:
         query = {"get": ",".join(names), "agg": "max"} if names else {}

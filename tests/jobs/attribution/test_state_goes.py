@@ -70,7 +70,7 @@ def state_sizes(stack: RunningStack, job: Job) -> Callable[[], int]:
     """Asks how much the function keeps, its timers too: in the next checkpoint that is complete."""
     url = f"{stack.settings.flink.rest_url}/jobs/{job.id}"
     vertices = httpx.get(url, trust_env=False).json()["vertices"]
-    (vertex,) = (each["id"] for each in vertices if each["name"].startswith("attribute "))
+    (vertex,) = (each["id"] for each in vertices if each["name"].startswith("attribute"))
     last = 0
 
     def newer() -> int | None:

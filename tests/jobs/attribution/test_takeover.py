@@ -42,14 +42,6 @@ def test_the_hash_is_that_of_the_plan_that_is_kept(settings: Settings, plan: dic
     assert must_match(settings)["livelift.plan_sha256"] == plan_sha256() == layout_sha256(json.dumps(plan))
 
 
-def test_one_more_column_is_another_layout(plan: dict[str, Any]) -> None:
-    aggregate = next(node for node in plan["nodes"] if "group-aggregate" in node["type"])
-    aggregate["grouping"].append(11)
-    assert layout_sha256(json.dumps(plan)) != plan_sha256()
-
-
-def test_state_that_begins_to_expire_is_another_layout(plan: dict[str, Any]) -> None:
-    states = [state for node in plan["nodes"] for state in node.get("state", [])]
-    for state in states:
-        state["ttl"] = "61 d"
+def test_one_more_node_is_another_plan(plan: dict[str, Any]) -> None:
+    plan["nodes"].append(plan["nodes"][-1])
     assert layout_sha256(json.dumps(plan)) != plan_sha256()

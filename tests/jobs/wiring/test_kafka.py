@@ -56,9 +56,10 @@ def test_of_one_tenant_only_his_topics_and_the_heartbeat_are_read() -> None:
 
 
 def test_the_group_that_shows_how_far_a_job_has_come_is_the_jobs_own(settings: Settings) -> None:
-    statement = kafka.deltas(settings, group="a-lane", topics="a-pattern")
+    statement = kafka.counted(settings, group="a-lane", topics="a-pattern", keep_minutes_ms=7)
     assert "'group' = 'a-lane'" in statement
     assert "'topic-pattern' = 'a-pattern'" in statement
+    assert "'keep-minutes' = '7 ms'" in statement
 
 
 def test_a_quote_in_an_option_does_not_end_it() -> None:
@@ -69,7 +70,7 @@ def test_a_quote_in_an_option_does_not_end_it() -> None:
 def test_each_table_says_where_its_broker_is(settings: Settings) -> None:
     elsewhere = replace(settings, kafka=replace(settings.kafka, bootstrap="kafka.example:9092"))
     for statement in (
-        kafka.deltas(elsewhere, group="g", topics="t"),
+        kafka.counted(elsewhere, group="g", topics="t", keep_minutes_ms=7),
         kafka.slots_written(elsewhere),
         kafka.slots_read(elsewhere),
         kafka.counts_written(elsewhere),

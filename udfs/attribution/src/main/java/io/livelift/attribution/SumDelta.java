@@ -42,12 +42,22 @@ public final class SumDelta {
      * @throws IllegalArgumentException if the bytes are not in the wire form
      */
     public void add(byte[] sums) {
-        addTimes(sums, 1);
-    }
-
-    /** Takes sums in the wire form out again; fails as {@link #add(byte[])} does. */
-    public void subtract(byte[] sums) {
-        addTimes(sums, -1);
+        if (sums.length == 0) {
+            return;
+        }
+        int present = presentSums(sums);
+        reserve(Integer.SIZE - Integer.numberOfLeadingZeros(present));
+        int at = 2;
+        for (int left = present; left != 0; left &= left - 1) {
+            int sum = Integer.numberOfTrailingZeros(left);
+            int length = lengthAt(sums, at++);
+            long lowWord = word(sums, at, length, 0);
+            long middleWord = length > 8 ? word(sums, at, length, 8) : lowWord >> 63;
+            long highWord = length > 16 ? word(sums, at, length, 16) : middleWord >> 63;
+            at += length;
+            add(sum, lowWord, middleWord, highWord);
+        }
+        requireEnd(sums, at);
     }
 
     /** Adds another total; fails as {@link #add(byte[])} does. */
@@ -104,29 +114,6 @@ public final class SumDelta {
             decoded[sum] = new BigInteger(bigEndian.array());
         }
         return decoded;
-    }
-
-    private void addTimes(byte[] sums, int sign) {
-        if (sums.length == 0) {
-            return;
-        }
-        int present = presentSums(sums);
-        reserve(Integer.SIZE - Integer.numberOfLeadingZeros(present));
-        int at = 2;
-        for (int left = present; left != 0; left &= left - 1) {
-            int sum = Integer.numberOfTrailingZeros(left);
-            int length = lengthAt(sums, at++);
-            long lowWord = word(sums, at, length, 0);
-            long middleWord = length > 8 ? word(sums, at, length, 8) : lowWord >> 63;
-            long highWord = length > 16 ? word(sums, at, length, 16) : middleWord >> 63;
-            at += length;
-            if (sign > 0) {
-                add(sum, lowWord, middleWord, highWord);
-            } else {
-                subtract(sum, lowWord, middleWord, highWord);
-            }
-        }
-        requireEnd(sums, at);
     }
 
     private static int presentSums(byte[] delta) {
@@ -215,21 +202,6 @@ public final class SumDelta {
         }
         long carry = Long.compareUnsigned(newLow, lowWord) < 0 ? 1 : 0;
         addUpper(sum, newLow, middleWord, highWord, carry);
-    }
-
-    private void subtract(int sum, long lowWord, long middleWord, long highWord) {
-        long newLow = low[sum] - lowWord;
-        if (upper == null) {
-            boolean overflows = ((low[sum] ^ lowWord) & (low[sum] ^ newLow)) < 0;
-            if (!overflows && fitsOneWord(lowWord, middleWord, highWord)) {
-                low[sum] = newLow;
-                return;
-            }
-            widen();
-        }
-        // a - b = a + ~b + 1: the one is carried in at the bottom.
-        long carry = Long.compareUnsigned(low[sum], lowWord) >= 0 ? 1 : 0;
-        addUpper(sum, newLow, ~middleWord, ~highWord, carry);
     }
 
     private void addUpper(int sum, long newLow, long middleWord, long highWord, long carry) {

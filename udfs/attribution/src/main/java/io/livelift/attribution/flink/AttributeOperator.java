@@ -28,10 +28,9 @@ import org.apache.flink.streaming.api.operators.InternalTimerService;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.operators.Triggerable;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
-import org.apache.flink.table.data.RowData;
 
 /**
- * The records of each unit in, changes of sums and refused records out, as rows of {@link DeltaRows}. The rules are
+ * The records of each unit in, changes of sums and refused records out. The rules are
  * {@link UnitEngine}'s; this is where Flink keeps a unit's memory and its alarm clock, and where changes are added up
  * before they travel.
  *
@@ -51,8 +50,8 @@ import org.apache.flink.table.data.RowData;
  * <p>It fails, and Flink starts it again, when the registry or the broker of the definitions stay away; a record alone
  * never makes it fail.
  */
-final class AttributeOperator extends AbstractStreamOperator<RowData>
-        implements OneInputStreamOperator<Received, RowData>, Triggerable<UnitKey, VoidNamespace> {
+final class AttributeOperator extends AbstractStreamOperator<SumChange>
+        implements OneInputStreamOperator<Received, SumChange>, Triggerable<UnitKey, VoidNamespace> {
     private static final long serialVersionUID = 1;
     private static final long COVERAGE_EVERY_MS = 1000;
 
@@ -95,7 +94,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
     private transient boolean hasReceived;
 
     private transient LogRecord record;
-    private transient StreamRecord<RowData> row;
+    private transient StreamRecord<SumChange> change;
     private transient Units units;
     private transient MapState<Integer, byte[]> pages;
     private transient UnitPages unitPages;
@@ -116,11 +115,8 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
         definitions = found.definitionsUpTo();
         emitted = found.emitted();
         record = new LogRecord();
-        row = new StreamRecord<>(null);
-        sums = new PendingSums(
-                new DeltaRows(parameters.rules().region(), parameters.epoch()),
-                parameters.experimentId(),
-                each -> output.collect(row.replace(each)));
+        change = new StreamRecord<>(null);
+        sums = new PendingSums(parameters.experimentId(), each -> output.collect(change.replace(each)));
         shares = new RejectedShares(
                 getMetricGroup(), parameters.rejectedPercentLimit(), sums, System::nanoTime);
         engine = new UnitEngine(parameters.rules(), found.definitions(), new EventDecoder(found.schemas()), shares);
@@ -266,7 +262,7 @@ final class AttributeOperator extends AbstractStreamOperator<RowData>
             Set<JsonNode> keys = new HashSet<>();
             emitted.since(unsureSinceMs - UNSURE_MS, key -> {
                 if (key.path("epoch").asInt() == parameters.epoch()
-                        && !key.path("kind").asText().equals(DeltaRows.COVERAGE)
+                        && !key.path("kind").asText().equals(PendingSums.COVERAGE)
                         && isOf(key, "tenant_id", parameters.tenantId())
                         && isOf(key, "experiment_id", parameters.experimentId())) {
                     keys.add(key);

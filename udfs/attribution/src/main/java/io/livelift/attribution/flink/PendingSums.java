@@ -11,18 +11,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
-import org.apache.flink.table.data.GenericRowData;
-import org.apache.flink.table.data.RowData;
 
 /**
- * Adds up what the rules put out, by series and cohort, until {@link #flush}: then one row for each that changed.
+ * Adds up what the rules put out, by series and cohort, until {@link #flush}: then one change for each.
  * Refused records go on at once. What is pending is in no state, so it must be flushed before every checkpoint.
  *
- * <p>Slots of one series are added up over all cohorts, too: rows of kind {@code total}, cohort 0. These say what most
+ * <p>Slots of one series are added up over all cohorts, too: kind {@code total}, cohort 0. These say what most
  * people look at, and there are as many as series, however many cohorts outcomes come for; so they can leave often and
  * the slots themselves, {@link #flushSlots}, seldom.
  *
- * <p>Series are told apart by identity: equal ones that are two instances are two rows, which the next aggregate adds.
+ * <p>Series are told apart by identity: equal ones that are two instances are two changes, which their sum takes one by one.
  *
  * <p>In a job for one experiment it passes on what names the experiment and nothing else, so neither ledger nor refused
  * records.
@@ -31,14 +29,15 @@ final class PendingSums implements Output {
     /** Entries are remembered between flushes, because most come again; when there are more, all are forgotten. */
     static final int MOST_REMEMBERED = 100_000;
 
+    static final String COVERAGE = "coverage";
+    static final String SLOT = "slot";
+
     private static final byte[] NO_SUMS = {};
     private static final int FEWEST_PLACES = 1024;
-    private static final String SLOT = "slot";
     private static final String TOTAL = "total";
 
-    private final DeltaRows rows;
     private final String onlyExperimentId;
-    private final Consumer<RowData> collector;
+    private final Consumer<SumChange> collector;
     private final List<Entry> pending = new ArrayList<>();
     private final List<Entry> pendingSlots = new ArrayList<>();
     private final Map<Series, Series> totals = new IdentityHashMap<>();
@@ -49,8 +48,7 @@ final class PendingSums implements Output {
     private int remembered;
 
     /** @param onlyExperimentId empty for all experiments */
-    PendingSums(DeltaRows rows, String onlyExperimentId, Consumer<RowData> collector) {
-        this.rows = rows;
+    PendingSums(String onlyExperimentId, Consumer<SumChange> collector) {
         this.onlyExperimentId = onlyExperimentId;
         this.collector = collector;
     }
@@ -78,11 +76,11 @@ final class PendingSums implements Output {
     @Override
     public void rejected(Reason reason, String detail, LogRecord record) {
         if (onlyExperimentId.isEmpty()) {
-            collector.accept(rows.rejected(reason, detail, record));
+            collector.accept(CountedRows.refused(reason, detail, record));
         }
     }
 
-    /** The key's row leaves once more, with nothing added to it. */
+    /** The key's row is to be told once more, with nothing added to it. */
     void touch(JsonNode key) {
         Series series = new Series(
                 key.path("kind").asText(),
@@ -93,20 +91,19 @@ final class PendingSums implements Output {
                 key.path("metric_id").asText(),
                 key.path("segment").asText(),
                 key.path("unit_class").asText());
-        GenericRowData row = rows.of(series, key.path("cohort").asLong());
-        DeltaRows.count(row, 0, NO_SUMS, 0);
-        collector.accept(row);
+        collector.accept(SumChange.counted(SumKey.of(series, key.path("cohort").asLong()), 0, NO_SUMS, 0));
     }
 
     /** A task says how far time has come. */
     void coverage(int task, long watermark) {
-        collector.accept(rows.coverage(task, watermark));
+        Series series = new Series(COVERAGE, "", "", 0, "", String.valueOf(task), "", "");
+        collector.accept(SumChange.counted(SumKey.of(series, 0), 0, NO_SUMS, watermark));
     }
 
     /**
-     * Sends a row for everything that something was added to; of slots only their totals, they go on waiting.
+     * Sends a change for everything that something was added to; of slots only their totals, they go on waiting.
      *
-     * @return the number of rows
+     * @return the number of changes
      */
     int flush() {
         int told = 0;
@@ -125,7 +122,7 @@ final class PendingSums implements Output {
         return told;
     }
 
-    /** Sends everything, slots too; returns the number of rows. */
+    /** Sends everything, slots too; returns the number of changes. */
     int flushSlots() {
         int told = flush() + pendingSlots.size();
         for (Entry entry : pendingSlots) {
@@ -162,7 +159,7 @@ final class PendingSums implements Output {
                 return places[at];
             }
         }
-        Entry entry = new Entry(series, cohortMs, rows.of(series, cohortMs), totalOf(series));
+        Entry entry = new Entry(series, cohortMs, totalOf(series));
         if (2 * ++remembered > places.length) {
             Entry[] old = places;
             places = new Entry[2 * old.length];
@@ -211,7 +208,7 @@ final class PendingSums implements Output {
     private static final class Entry {
         private final Series series;
         private final long cohortMs;
-        private final GenericRowData row;
+        private final SumKey key;
 
         /** Where a slot's changes are added, too; null for what is no slot. */
         private final Entry total;
@@ -225,17 +222,17 @@ final class PendingSums implements Output {
         private boolean isPending;
         private boolean waits;
 
-        Entry(Series series, long cohortMs, GenericRowData row, Entry total) {
+        Entry(Series series, long cohortMs, Entry total) {
             this.series = series;
             this.cohortMs = cohortMs;
-            this.row = row;
+            this.key = SumKey.of(series, cohortMs);
             this.total = total;
         }
 
-        RowData taken(Change change) {
-            DeltaRows.count(row, change.n, change.sums.toBytes(), change.countedAtMs);
+        SumChange taken(Change change) {
+            SumChange taken = SumChange.counted(key, change.n, change.sums.toBytes(), change.countedAtMs);
             change.clear();
-            return row;
+            return taken;
         }
     }
 

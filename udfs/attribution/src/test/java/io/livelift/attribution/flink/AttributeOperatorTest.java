@@ -16,7 +16,6 @@ import org.apache.flink.runtime.state.hashmap.HashMapStateBackend;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
-import org.apache.flink.table.data.RowData;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -37,13 +36,13 @@ class AttributeOperatorTest {
             for (int unit = 0; unit < 100; unit++) {
                 story.assign("user-" + unit, BEGINNING);
             }
-            assertEquals(List.of(), story.rows("slot"));
+            assertEquals(List.of(), story.changes("slot"));
             story.flush();
-            assertEquals(1, story.rows("slot").size());
+            assertEquals(1, story.changes("slot").size());
             assertEquals(100, story.exposures());
-            assertEquals(1, story.rows("ledger").size());
+            assertEquals(1, story.changes("ledger").size());
             story.flush();
-            assertEquals(1, story.rows("slot").size());
+            assertEquals(1, story.changes("slot").size());
         }
     }
 
@@ -197,14 +196,14 @@ class AttributeOperatorTest {
     void itTellsHowFarTimeHasCome(StateBackend backend) throws Exception {
         try (OperatorStory story = new OperatorStory(backend)) {
             story.look();
-            assertEquals(List.of(), story.rows("coverage"));
+            assertEquals(List.of(), story.changes("coverage"));
             story.watermark(BEGINNING + SECOND);
             story.look();
             story.look();
-            List<RowData> told = story.rows("coverage");
+            List<SumChange> told = story.changes("coverage");
             assertEquals(1, told.size(), "once a second");
-            assertEquals("0", told.get(0).getString(6).toString());
-            assertEquals(BEGINNING + SECOND, told.get(0).getLong(13));
+            assertEquals("0", told.get(0).key().series().metricId());
+            assertEquals(BEGINNING + SECOND, told.get(0).countedAtMs());
         }
     }
 
@@ -242,7 +241,7 @@ class AttributeOperatorTest {
             }
             story.assign("user-0", BEGINNING + OperatorStory.SLOTS_MS);
             story.look();
-            assertEquals(1, story.rows("slot").size());
+            assertEquals(1, story.changes("slot").size());
             assertEquals(story.exposures("total"), story.exposures());
         }
     }
@@ -325,14 +324,14 @@ class AttributeOperatorTest {
             restored.flush();
             restored.flush();
             assertEquals(BEGINNING - 60 * SECOND, restored.askedSince);
-            assertEquals(1, restored.rows("slot").size(), "of its own epoch, once");
-            assertEquals(List.of(), restored.rows("total"), "they have keys of their own");
-            RowData row = restored.rows("slot").get(0);
-            assertEquals("acme", row.getString(2).toString());
-            assertEquals(7, row.getLong(8));
-            assertEquals(0, row.getLong(11));
-            assertEquals(0, row.getBinary(12).length);
-            assertEquals(List.of(), restored.rows("coverage"));
+            assertEquals(1, restored.changes("slot").size(), "of its own epoch, once");
+            assertEquals(List.of(), restored.changes("total"), "they have keys of their own");
+            SumChange change = restored.changes("slot").get(0);
+            assertEquals("acme", change.key().series().tenantId());
+            assertEquals(7, change.key().timeMs());
+            assertEquals(0, change.n());
+            assertEquals(0, change.sums().length);
+            assertEquals(List.of(), restored.changes("coverage"));
         }
     }
 

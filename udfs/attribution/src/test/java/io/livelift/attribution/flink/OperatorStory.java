@@ -23,8 +23,6 @@ import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
-import org.apache.flink.table.data.RowData;
-import org.apache.flink.table.runtime.typeutils.RowDataSerializer;
 
 /** A task of the job in Flink's harness, told in records, watermarks and moments of the clock. */
 final class OperatorStory implements AutoCloseable {
@@ -53,7 +51,7 @@ final class OperatorStory implements AutoCloseable {
     long askedSince;
 
     private final AttributeOperator operator;
-    private final KeyedOneInputStreamOperatorTestHarness<UnitKey, Received, RowData> task;
+    private final KeyedOneInputStreamOperatorTestHarness<UnitKey, Received, SumChange> task;
     private int events;
 
     OperatorStory(StateBackend backend) {
@@ -99,7 +97,7 @@ final class OperatorStory implements AutoCloseable {
             ExecutionConfig config = task.getExecutionConfig();
             config.enableObjectReuse();
             config.setGlobalJobParameters(parameters(experimentId));
-            task.setup(new RowDataSerializer(DeltaRows.LOGICAL));
+            task.setup(new SumChange.Serializer());
             task.setProcessingTime(BEGINNING);
             if (restored != null) {
                 task.initializeState(restored);
@@ -110,7 +108,7 @@ final class OperatorStory implements AutoCloseable {
         }
     }
 
-    private static ExecutionConfig.GlobalJobParameters parameters(String experimentId) {
+    static ExecutionConfig.GlobalJobParameters parameters(String experimentId) {
         Map<String, String> parameters = new HashMap<>();
         PARAMETERS.forEach((name, value) -> parameters.put(JobParameters.PREFIX + name, value));
         parameters.put(JobParameters.PREFIX + "epoch", "3");
@@ -224,34 +222,34 @@ final class OperatorStory implements AutoCloseable {
                 .sum();
     }
 
-    /** Rows that have left so far. */
-    List<RowData> rows(String kind) {
-        List<RowData> rows = new ArrayList<>();
+    /** Changes of sums of a kind, and refused records, that have left so far. */
+    List<SumChange> changes(String kind) {
+        List<SumChange> changes = new ArrayList<>();
         for (Object each : task.getOutput()) {
             if (each instanceof StreamRecord<?> record
-                    && record.getValue() instanceof RowData row
-                    && row.getString(0).toString().equals(kind)) {
-                rows.add(row);
+                    && record.getValue() instanceof SumChange change
+                    && change.key().kind().equals(kind)) {
+                changes.add(change);
             }
         }
-        return rows;
+        return changes;
     }
 
     long exposures() {
         return exposures("slot");
     }
 
-    /** As rows of kind {@code slot} or {@code total} have them. */
+    /** As changes of kind {@code slot} or {@code total} have them. */
     long exposures(String kind) {
-        return rows(kind).stream()
-                .filter(row -> row.getString(6).toString().isEmpty())
-                .mapToLong(row -> row.getLong(11))
+        return changes(kind).stream()
+                .filter(change -> change.key().series().metricId().isEmpty())
+                .mapToLong(SumChange::n)
                 .sum();
     }
 
     List<String> refused() {
-        return rows("rejected").stream()
-                .map(row -> row.getRow(14, 8).getString(0).toString())
+        return changes("rejected").stream()
+                .map(change -> change.refused().getString(0).toString())
                 .toList();
     }
 

@@ -11,7 +11,6 @@ import java.util.Map;
 import org.apache.flink.metrics.Gauge;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.metrics.groups.UnregisteredMetricsGroup;
-import org.apache.flink.table.data.RowData;
 import org.junit.jupiter.api.Test;
 
 class RejectedSharesTest {
@@ -19,10 +18,10 @@ class RejectedSharesTest {
     private static final long TWO_MINUTES_LATER = BEGINNING + 120_000;
 
     private final Gauges gauges = new Gauges("", new HashMap<>());
-    private final List<RowData> rows = new ArrayList<>();
+    private final List<SumChange> changes = new ArrayList<>();
     private long nanos;
     private final RejectedShares shares =
-            new RejectedShares(gauges, 5, new PendingSums(new DeltaRows("local", 0), "", rows::add), () -> nanos);
+            new RejectedShares(gauges, 5, new PendingSums("", changes::add), () -> nanos);
 
     @Test
     void theShareIsThatOfRefusedRecordsAmongThoseReceived() {
@@ -57,7 +56,7 @@ class RejectedSharesTest {
             shares.rejected(Reason.DUPLICATE, "", record("acme", BEGINNING));
         }
         assertEquals(0.0, share("acme"));
-        assertEquals(100, rows.size(), "all are passed on");
+        assertEquals(100, changes.size(), "all are passed on");
     }
 
     @Test
@@ -93,7 +92,7 @@ class RejectedSharesTest {
             receive("tenant-" + tenant, BEGINNING, 100, 100);
         }
         assertEquals(2 * 500, gauges.all.size());
-        assertEquals(501 * 100, rows.size());
+        assertEquals(501 * 100, changes.size());
     }
 
     private void receive(String tenantId, long appendTimeMs, int received, int refused) {

@@ -11,8 +11,8 @@ import org.apache.flink.table.connector.source.DynamicTableSource;
 import org.apache.flink.table.factories.DynamicTableSourceFactory;
 import org.apache.flink.table.factories.FactoryUtil;
 
-/** {@code 'connector' = 'livelift-deltas'}: a table of deltas; its options are described at {@link DeltasSource}. */
-public final class DeltasFactory implements DynamicTableSourceFactory {
+/** {@code 'connector' = 'livelift-counted'}: a table of what is counted; its options are described at {@link CountedSource}. */
+public final class CountedFactory implements DynamicTableSourceFactory {
     private static final ConfigOption<String> BOOTSTRAP = text("bootstrap");
     private static final ConfigOption<String> TOPIC_PATTERN = text("topic-pattern");
     private static final ConfigOption<String> HEARTBEAT_TOPIC = text("heartbeat-topic");
@@ -20,15 +20,24 @@ public final class DeltasFactory implements DynamicTableSourceFactory {
     private static final ConfigOption<Duration> IDLE_TIMEOUT = duration("idle-timeout");
     private static final ConfigOption<Duration> FLUSH_EVERY = duration("flush-every");
     private static final ConfigOption<Duration> FLUSH_SLOTS_EVERY = duration("flush-slots-every");
+    private static final ConfigOption<Duration> KEEP_MINUTES = duration("keep-minutes");
 
     @Override
     public String factoryIdentifier() {
-        return "livelift-deltas";
+        return "livelift-counted";
     }
 
     @Override
     public Set<ConfigOption<?>> requiredOptions() {
-        return Set.of(BOOTSTRAP, TOPIC_PATTERN, HEARTBEAT_TOPIC, GROUP, IDLE_TIMEOUT, FLUSH_EVERY, FLUSH_SLOTS_EVERY);
+        return Set.of(
+                BOOTSTRAP,
+                TOPIC_PATTERN,
+                HEARTBEAT_TOPIC,
+                GROUP,
+                IDLE_TIMEOUT,
+                FLUSH_EVERY,
+                FLUSH_SLOTS_EVERY,
+                KEEP_MINUTES);
     }
 
     @Override
@@ -40,19 +49,20 @@ public final class DeltasFactory implements DynamicTableSourceFactory {
     public DynamicTableSource createDynamicTableSource(Context context) {
         FactoryUtil.TableFactoryHelper helper = FactoryUtil.createTableFactoryHelper(this, context);
         helper.validate();
-        if (!context.getPhysicalRowDataType().getLogicalType().equals(DeltaRows.LOGICAL)) {
+        if (!context.getPhysicalRowDataType().getLogicalType().equals(CountedRows.LOGICAL)) {
             throw new ValidationException("table " + context.getObjectIdentifier() + " has the columns "
-                    + context.getPhysicalRowDataType() + ", its connector " + DeltaRows.TYPE);
+                    + context.getPhysicalRowDataType() + ", its connector " + CountedRows.TYPE);
         }
         ReadableConfig options = helper.getOptions();
-        return new DeltasSource(
+        return new CountedSource(
                 options.get(BOOTSTRAP),
                 Pattern.compile(options.get(TOPIC_PATTERN)),
                 options.get(HEARTBEAT_TOPIC),
                 options.get(GROUP),
                 options.get(IDLE_TIMEOUT),
                 options.get(FLUSH_EVERY),
-                options.get(FLUSH_SLOTS_EVERY));
+                options.get(FLUSH_SLOTS_EVERY),
+                options.get(KEEP_MINUTES));
     }
 
     private static ConfigOption<String> text(String name) {

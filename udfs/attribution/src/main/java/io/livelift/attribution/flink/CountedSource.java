@@ -16,8 +16,9 @@ import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 
 /**
- * The table of deltas: what the records of the tenants' topics change, by the rules of attribution. For SQL a source;
- * inside, Kafka's records go to the tasks of their units, where {@link AttributeOperator} decides them.
+ * The table of what is counted: the newest content of every sum that changed, and refused records. For SQL a source; inside,
+ * Kafka's records go to the tasks of their units, where {@link AttributeOperator} decides them, and what they change to
+ * the tasks of the sums, {@link SumsOperator}.
  *
  * @param topics pattern of the topics that are read, from their beginning; new ones are found while the job runs
  * @param heartbeatTopic one of them, whose records move time and go no further
@@ -25,17 +26,22 @@ import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
  * @param idleTimeout a partition without records for so long does not hold time back
  * @param flushEvery how long changes may wait for others of their key
  * @param flushSlotsEvery the same of slots, which are many
+ * @param keepMinutes how long after its last change a sum of a minute is kept
  */
-record DeltasSource(
+record CountedSource(
         String bootstrap,
         Pattern topics,
         String heartbeatTopic,
         String group,
         Duration idleTimeout,
         Duration flushEvery,
-        Duration flushSlotsEvery)
+        Duration flushSlotsEvery,
+        Duration keepMinutes)
         implements ScanTableSource {
     private static final Duration NEW_TOPICS_WITHIN = Duration.ofSeconds(5);
+
+    /** Changes come from all tasks at the same moments; in this part of the time between them those of a key meet. */
+    private static final int MEETING = 5;
 
     @Override
     public ChangelogMode getChangelogMode() {
@@ -47,7 +53,7 @@ record DeltasSource(
         return new DataStreamScanProvider() {
             @Override
             public DataStream<RowData> produceDataStream(ProviderContext provider, StreamExecutionEnvironment env) {
-                return deltas(env);
+                return counted(env);
             }
 
             @Override
@@ -57,7 +63,7 @@ record DeltasSource(
         };
     }
 
-    private DataStream<RowData> deltas(StreamExecutionEnvironment env) {
+    private DataStream<RowData> counted(StreamExecutionEnvironment env) {
         // Names of lambdas' captures: the operators are serialized, this source is not.
         String heartbeat = heartbeatTopic;
         return env.fromSource(kafka(), WatermarkStrategy.<Received>forMonotonousTimestamps().withIdleness(idleTimeout), "received")
@@ -68,13 +74,23 @@ record DeltasSource(
                 .keyBy(Received::unit, UnitKey.TYPE)
                 .transform(
                         "attribute",
-                        InternalTypeInfo.of(DeltaRows.LOGICAL),
+                        SumChange.TYPE,
                         new AttributeOperator(
                                 Surroundings::real,
                                 flushEvery.toMillis(),
                                 flushSlotsEvery.toMillis(),
                                 AttributeOperator.MOST_ROWS_A_SECOND))
-                .uid("attribution-by-unit");
+                .uid("attribution-by-unit")
+                .keyBy(SumChange::key, SumKey.TYPE)
+                .transform(
+                        SumsOperator.NAME,
+                        InternalTypeInfo.of(CountedRows.LOGICAL),
+                        new SumsOperator(
+                                flushEvery.toMillis() / MEETING,
+                                flushSlotsEvery.toMillis(),
+                                keepMinutes.toMillis(),
+                                AttributeOperator.MOST_ROWS_A_SECOND))
+                .uid("sums");
     }
 
     private KafkaSource<Received> kafka() {
@@ -95,6 +111,6 @@ record DeltasSource(
 
     @Override
     public String asSummaryString() {
-        return "livelift deltas";
+        return "livelift counted";
     }
 }

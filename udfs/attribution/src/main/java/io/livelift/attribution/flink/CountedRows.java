@@ -8,17 +8,16 @@ import java.util.HashMap;
 import java.util.Map;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.logical.RowType;
 
 /**
- * The one row type of everything the rules put out: counted changes, and refused records as kind {@code rejected} with
- * {@code refused} filled in and every key column but the tenant empty.
- *
- * <p>The row type enters the state of the aggregate behind it: a new counter is a new kind, never a new column.
+ * The one row type of everything the job counts: the newest content of a sum, and refused records as kind {@code
+ * rejected} with {@code refused} filled in and every key column but the tenant empty.
  */
-final class DeltaRows {
+final class CountedRows {
     /** The columns, in this order. {@code jobs/wiring/kafka.py} declares the same. */
     static final DataType TYPE = DataTypes.ROW(
                     field("kind", DataTypes.STRING().notNull()),
@@ -34,7 +33,8 @@ final class DeltaRows {
                     field("region", DataTypes.STRING().notNull()),
                     field("n", DataTypes.BIGINT().notNull()),
                     field("sums", DataTypes.BYTES().notNull()),
-                    field("counted_at", DataTypes.BIGINT().notNull()),
+                    field("as_of", DataTypes.BIGINT().notNull()),
+                    field("updates", DataTypes.BIGINT().notNull()),
                     field(
                             "refused",
                             DataTypes.ROW(
@@ -48,18 +48,13 @@ final class DeltaRows {
                                     field("record_value", DataTypes.BYTES()))))
             .notNull();
 
-    static final String COVERAGE = "coverage";
-
     static final RowType LOGICAL = (RowType) TYPE.getLogicalType();
 
-    private static final int N = 11;
-    private static final int SUMS = 12;
-    private static final int COUNTED_AT = 13;
+    /** The columns of {@code refused}. */
+    static final RowType REFUSED = (RowType) LOGICAL.getTypeAt(LOGICAL.getFieldIndex("refused"));
 
     /** Longer values are cut, or the row would not fit a Kafka message and one record would stop the job. */
     static final int MOST_REFUSED_BYTES = 900_000;
-
-    private static final byte[] NO_SUMS = {};
 
     /** Ids come from definitions and are few; the limit is for a producer who makes an experiment for each request. */
     private static final int MOST_TEXTS = 20_000;
@@ -69,13 +64,21 @@ final class DeltaRows {
     private final Map<String, StringData> texts = new HashMap<>();
 
     /** @param epoch in the key of every row */
-    DeltaRows(String region, int epoch) {
+    CountedRows(String region, int epoch) {
         this.region = StringData.fromString(region);
         this.epoch = epoch;
     }
 
-    /** A row that counts nothing yet. */
-    GenericRowData of(Series series, long cohortMs) {
+    RowData of(SumKey key, Sum sum) {
+        return row(key, sum.n, sum.sums.toBytes(), sum.countedAtMs, sum.updates, null);
+    }
+
+    RowData refused(SumChange change) {
+        return row(change.key(), 0, change.sums(), change.countedAtMs(), 0, change.refused());
+    }
+
+    private RowData row(SumKey key, long n, byte[] sums, long countedAtMs, long updates, RowData refused) {
+        Series series = key.series();
         return GenericRowData.of(
                 text(series.kind()),
                 epoch,
@@ -85,38 +88,28 @@ final class DeltaRows {
                 text(series.variantId()),
                 text(series.metricId()),
                 text(series.segment()),
-                cohortMs,
+                refused == null ? key.timeMs() : 0L,
                 text(series.unitClass()),
                 region,
-                0L,
-                NO_SUMS,
-                0L,
-                null);
+                n,
+                sums,
+                countedAtMs,
+                updates,
+                refused);
     }
 
-    static void count(GenericRowData row, long n, byte[] sums, long countedAtMs) {
-        row.setField(N, n);
-        row.setField(SUMS, sums);
-        row.setField(COUNTED_AT, countedAtMs);
-    }
-
-    GenericRowData coverage(int task, long watermark) {
-        GenericRowData row = of(new Series(COVERAGE, "", "", 0, "", String.valueOf(task), "", ""), 0);
-        count(row, 0, NO_SUMS, watermark);
-        return row;
-    }
-
-    GenericRowData rejected(Reason reason, String detail, LogRecord record) {
+    /** A refused record on its way, by itself: records of one tenant must not all meet in one task. */
+    static SumChange refused(Reason reason, String detail, LogRecord record) {
         byte[] value = record.value;
         String told = detail;
         if (value != null && value.length > MOST_REFUSED_BYTES) {
             value = Arrays.copyOf(value, MOST_REFUSED_BYTES);
             told = detail + " (the first " + MOST_REFUSED_BYTES + " of " + record.value.length + " bytes are kept)";
         }
-        GenericRowData row = of(new Series("rejected", record.tenantId, "", 0, "", "", "", ""), 0);
-        row.setField(COUNTED_AT, record.appendTimeMs);
-        row.setField(
-                COUNTED_AT + 1,
+        Series series = new Series("rejected", record.tenantId, "", 0, "", "", "", "");
+        return SumChange.refused(
+                SumKey.of(series, record.offset),
+                record.appendTimeMs,
                 GenericRowData.of(
                         StringData.fromString(reason.wireName()),
                         StringData.fromString(told),
@@ -126,7 +119,6 @@ final class DeltaRows {
                         record.appendTimeMs,
                         record.key,
                         value));
-        return row;
     }
 
     /** The text in Flink's form, encoded once for each id instead of once for each row. */

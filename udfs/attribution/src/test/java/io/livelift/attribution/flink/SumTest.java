@@ -17,91 +17,78 @@ import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
 import org.junit.jupiter.api.Test;
 
-class ExactSumTest {
-    private final ExactSum exactSum = new ExactSum();
+class SumTest {
+    private static final SumKey NO_KEY = new SumKey(new byte[0]);
+
+    private final Sum.Serializer serializer = new Sum.Serializer();
 
     @Test
-    void theTotalIsTheSumOfTheNumbersHoweverTheyAreSplitAndMerged() {
+    void aSumIsThatOfItsChangesHoweverTheyAreSplitAndMerged() {
         Random random = new Random(7);
-        List<byte[]> rows = new ArrayList<>();
+        List<SumChange> changes = new ArrayList<>();
         BigInteger[] expected = zeros();
         for (int i = 0; i < 300; i++) {
             BigInteger[] row = row(random);
             for (int sum = 0; sum < SumDelta.SUMS; sum++) {
                 expected[sum] = expected[sum].add(row[sum]);
             }
-            rows.add(wire(row));
+            changes.add(SumChange.counted(NO_KEY, 2, wire(row), 1000 + i));
         }
         for (int parts = 1; parts <= 5; parts++) {
-            SumDelta[] totals = new SumDelta[parts];
-            Arrays.setAll(totals, part -> exactSum.createAccumulator());
-            rows.forEach(row -> exactSum.accumulate(totals[random.nextInt(totals.length)], row));
-            SumDelta merged = exactSum.createAccumulator();
-            exactSum.merge(merged, List.of(totals));
-            assertArrayEquals(expected, SumDelta.decode(exactSum.getValue(merged)));
+            Sum[] sums = new Sum[parts];
+            Arrays.setAll(sums, part -> new Sum());
+            changes.forEach(change -> sums[random.nextInt(sums.length)].add(change));
+            Sum merged = new Sum();
+            for (Sum sum : sums) {
+                merged.add(sum);
+            }
+            assertArrayEquals(expected, SumDelta.decode(merged.sums.toBytes()));
+            assertEquals(600, merged.n);
+            assertEquals(300, merged.updates);
+            assertEquals(1299, merged.countedAtMs);
         }
     }
 
     @Test
-    void whatIsTakenBackWasNeverThere() {
-        Random random = new Random(8);
-        byte[] kept = wire(row(random));
-        byte[] takenBack = wire(row(random));
-        SumDelta total = exactSum.createAccumulator();
-        exactSum.accumulate(total, takenBack);
-        exactSum.accumulate(total, kept);
-        exactSum.retract(total, takenBack);
-        assertArrayEquals(kept, exactSum.getValue(total));
-        exactSum.retract(total, kept);
-        assertEquals(0, exactSum.getValue(total).length);
-    }
-
-    @Test
-    void nullAndNoBytesAddNothing() {
-        SumDelta total = exactSum.createAccumulator();
-        exactSum.accumulate(total, null);
-        exactSum.accumulate(total, new byte[0]);
-        exactSum.retract(total, null);
-        assertEquals(0, exactSum.getValue(total).length);
-    }
-
-    @Test
-    void aTotalSurvivesSerializationAndCopying() throws IOException {
+    void aSumSurvivesSerializationAndCopying() throws IOException {
         Random random = new Random(9);
-        SumDeltaSerializer serializer = new SumDeltaSerializer();
         for (int i = 0; i < 50; i++) {
-            SumDelta total = new SumDelta();
-            total.add(wire(i == 0 ? zeros() : row(random)));
-            DataOutputSerializer first = new DataOutputSerializer(64);
-            serializer.serialize(total, first);
+            Sum sum = new Sum();
+            sum.add(SumChange.counted(NO_KEY, i, wire(i == 0 ? zeros() : row(random)), i));
+            sum.isHeld = i % 2 == 0;
+            byte[] written = written(sum);
             DataOutputSerializer second = new DataOutputSerializer(64);
-            serializer.copy(new DataInputDeserializer(first.getCopyOfBuffer()), second);
-            assertArrayEquals(first.getCopyOfBuffer(), second.getCopyOfBuffer());
-            SumDelta read = serializer.deserialize(new DataInputDeserializer(second.getCopyOfBuffer()));
-            assertArrayEquals(total.toBytes(), read.toBytes());
+            serializer.copy(new DataInputDeserializer(written), second);
+            assertArrayEquals(written, second.getCopyOfBuffer());
 
-            SumDelta copy = serializer.copy(total);
-            byte[] before = total.toBytes();
-            copy.add(wire(row(random)));
-            assertArrayEquals(before, total.toBytes());
+            Sum copy = serializer.copy(sum);
+            assertArrayEquals(written, written(copy));
+            copy.add(SumChange.counted(NO_KEY, 1, wire(row(random)), 99));
+            assertArrayEquals(written, written(sum));
         }
     }
 
     @Test
     void bytesOfALaterVersionAreRefused() {
         DataInputDeserializer later = new DataInputDeserializer(new byte[] {2, 0, 0});
-        IOException refused = assertThrows(IOException.class, () -> new SumDeltaSerializer().deserialize(later));
-        assertEquals("sums in form 2, which this version cannot read", refused.getMessage());
+        IOException refused = assertThrows(IOException.class, () -> serializer.deserialize(later));
+        assertEquals("a sum in form 2, which this version cannot read", refused.getMessage());
     }
 
     @Test
     void aSavepointsSnapshotGivesTheSerializerBack() throws IOException {
         DataOutputSerializer written = new DataOutputSerializer(64);
-        TypeSerializerSnapshot.writeVersionedSnapshot(written, new SumDeltaSerializer().snapshotConfiguration());
-        TypeSerializer<SumDelta> restored = TypeSerializerSnapshot.<SumDelta>readVersionedSnapshot(
+        TypeSerializerSnapshot.writeVersionedSnapshot(written, serializer.snapshotConfiguration());
+        TypeSerializer<Sum> restored = TypeSerializerSnapshot.<Sum>readVersionedSnapshot(
                         new DataInputDeserializer(written.getCopyOfBuffer()), getClass().getClassLoader())
                 .restoreSerializer();
-        assertEquals(new SumDeltaSerializer(), restored);
+        assertEquals(serializer, restored);
+    }
+
+    private byte[] written(Sum sum) throws IOException {
+        DataOutputSerializer out = new DataOutputSerializer(64);
+        serializer.serialize(sum, out);
+        return out.getCopyOfBuffer();
     }
 
     private static BigInteger[] zeros() {
