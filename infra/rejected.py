@@ -34,7 +34,7 @@ REPLAYED_UNASKED = frozenset(Reason) - {Reason.DUPLICATE}
 """Sent again unless reasons are named: a duplicate's first record stands, so sending it changes nothing."""
 
 CUT = re.compile(r"\(the first (\d+) of \d+ bytes are kept\)$")
-"""What the job adds to the detail of a record that is too large to be kept whole (``DeltaRows.java``)."""
+"""What the job adds to the detail of a record that is too large to be kept whole (``CountedRows.java``)."""
 
 
 class Position(NamedTuple):

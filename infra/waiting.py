@@ -1,17 +1,16 @@
 """Waiting until everything published before a moment is in the views.
 
-Five steps, each from ends that are read when the step begins, so that events that keep coming do not
+Four steps, each from ends that are read when the step begins, so that events that keep coming do not
 keep it waiting:
 
-1. units that waited for a definition have looked for it again since the newest one was published (the
-   engine lets them look every ten seconds at least, for definitions less than six hours late): time has come
-   that far in every lane;
+1. time has come, in every lane, past every record and to where units that waited for a definition have
+   looked for it again since the newest one was published (the engine lets them look every ten seconds at
+   least, for definitions less than six hours late); and everything counted up to there is told, also slots
+   that were held back (``SumsOperator.java``);
 2. every lane has committed past the ends of the topics it is read for, and past a heartbeat that was sent
-   after step 1 (it commits at checkpoints, by when all it computed up to there is in its topics);
-3. slots that were held back (``SumsOperator.java``) have been told: time has come past the newest heartbeat
-   there, too;
-4. the scorecard job has written the slots and the counts topic up to their ends into ClickHouse;
-5. every experiment's results, in every view, were computed from at least the slot updates then in
+   after step 1 (it commits at checkpoints, by when all it told up to there is in its topics);
+3. the scorecard job has written the slots and the counts topic up to their ends into ClickHouse;
+4. every experiment's results, in every view, were computed from at least the slot updates then in
    ``slot_rows``.
 
 Whose work is waited for is an ``Audience``: the lanes readers see now, or one that is to be shown next.
@@ -115,9 +114,8 @@ def wait_for(
     broker = Broker(settings)
     client = connect(settings)
     steps: tuple[Callable[[], Behind], ...] = (
-        lambda: _definitions(settings, audience),
+        lambda: _told(settings, broker, audience),
         lambda: _attribution(broker, audience),
-        lambda: _held_back(settings, broker, audience),
         lambda: _rows(broker, client),
         lambda: _results(client, audience),
     )
@@ -131,38 +129,29 @@ def wait_for(
                 time.sleep(LOOK_EVERY_SECONDS)
 
 
-def _definitions(settings: Settings, audience: Audience) -> Behind:
-    """Step 1. Timers have fired at every moment up to which time has come."""
-    newest_ms = max((published.append_time_ms for published in read_published(settings).values()), default=0)
-    if not newest_ms:
-        return lambda: ""
-    look_ms = (
-        newest_ms + int(LONGEST_LOOK_AGAIN_SECONDS * 1000) + EFFECT_MS
-    )  # a unit's clock is behind by this
-    has_come = _has_come(settings, audience, look_ms, "units have not looked for the newest definition yet")
+def _told(settings: Settings, broker: Broker, audience: Audience) -> Behind:
+    """Step 1. No watermark of before reaches past the newest record; the next heartbeat's does."""
+    topics = [topic.topic for topic in broker.tenant_topics()]
+    appended_ms = broker.newest_time([*topics, HEARTBEAT_TOPIC]) + 1
+    defined_ms = max((published.append_time_ms for published in read_published(settings).values()), default=0)
+    # A unit's clock is behind by EFFECT_MS.
+    look_ms = defined_ms + int(LONGEST_LOOK_AGAIN_SECONDS * 1000) + EFFECT_MS
+    cluster = Cluster(settings)
+    left = {lane.name for lane in audience.lanes} if defined_ms else set()
 
     def behind() -> str:
         early = look_ms / 1000 - time.time()
-        return f"units may wait {early:.0f} s more for the newest definition" if early > 0 else has_come()
-
-    return behind
-
-
-def _has_come(settings: Settings, audience: Audience, moment_ms: int, otherwise: str) -> Behind:
-    """Time has come to a moment in every lane, and what was counted up to there is told."""
-    cluster = Cluster(settings)
-    left = {lane.name for lane in audience.lanes}
-
-    def behind() -> str:
+        if left and early > 0:
+            return f"units may wait {early:.0f} s more for the newest definition"
         try:
             jobs = cluster.jobs() if left else {}
             for name in sorted(left & jobs.keys()):
                 come_to = cluster.watermark(jobs[name])
-                if come_to is not None and come_to >= moment_ms:
+                if come_to is not None and come_to >= max(appended_ms, look_ms):
                     left.remove(name)
         except ClusterError as error:
             return str(error)
-        return f"{otherwise}: {', '.join(sorted(left))}" if left else ""
+        return f"not everything that was counted is told yet: {', '.join(sorted(left))}" if left else ""
 
     return behind
 
@@ -195,14 +184,8 @@ def _uncommitted(broker: Broker, group: str, topics: Sequence[str], wanted: Mapp
     )
 
 
-def _held_back(settings: Settings, broker: Broker, audience: Audience) -> Behind:
-    """Step 3. What is in the checkpoint came before any heartbeat that is not there yet."""
-    next_ms = broker.newest_time([HEARTBEAT_TOPIC]) + 1
-    return _has_come(settings, audience, next_ms, "slots are held back")
-
-
 def _rows(broker: Broker, client: Client) -> Behind:
-    """Step 4. What was deleted from a topic, for its age, was written long ago."""
+    """Step 3. What was deleted from a topic, for its age, was written long ago."""
     topics = [SLOTS_TOPIC, COUNTS_TOPIC]
     begins = broker.begin_offsets(topics)
     ends = {place: end for place, end in broker.end_offsets(topics).items() if end > begins[place]}
@@ -231,7 +214,7 @@ says that everything before it is in both."""
 
 
 def _results(client: Client, audience: Audience) -> Behind:
-    """Step 5. After a restart a sum of updates may be smaller than it was: the newest sum will do too."""
+    """Step 4. After a restart a sum of updates may be smaller than it was: the newest sum will do too."""
     wanted = _by_experiment(client, UPDATES, audience)
 
     def behind() -> str:

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def wait(
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds; after them the exit status is 1.")] = 120,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds; after them the exit status is 1.")] = 600,
 ) -> None:
     """Return when all that was published before the call is in the views."""
     settings = load()

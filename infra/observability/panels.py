@@ -261,8 +261,9 @@ JOBS = Dashboard(
             "How long changed slots are held back; totals, and so view all, are not.",
             "s",
             (
-                "time() - min by (job_name) (flink_taskmanager_job_task_operator_currentOutputWatermark"
-                '{operator_name="sums"} > 0) / 1000',
+                "max by (job_name) (flink_taskmanager_job_task_currentInputWatermark "
+                "- on (job_name, task_name, subtask_index) (flink_taskmanager_job_task_operator"
+                '_currentOutputWatermark{operator_name="sums"} > 0)) / 1000',
             ),
             "{{job_name}}",
         ),

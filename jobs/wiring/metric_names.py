@@ -151,7 +151,7 @@ FLINK = (
         "currentOutputWatermark",
         "ms since the epoch",
         (*TASK, "operator_name"),
-        "Of operator `sums`: up to which append time everything counted is written, slots too.",
+        "Of operator `sums`: up to which append time everything counted is told, slots too.",
         "Minutes behind: more slots change than may be told at once (`docs/performance.md`).",
     ),
     _flink(

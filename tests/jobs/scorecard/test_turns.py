@@ -237,6 +237,15 @@ def test_the_later_what_comes_is_the_more_time_answers_leave_to_counting(
     assert shares == pytest.approx(wanted)
 
 
+def test_slots_that_were_held_back_do_not_make_it_late(context: FakeContext) -> None:
+    running = Running(context)
+    running.define(published())
+    running.slots(*(change._replace(as_of_ms=int(running.now_s * 1000)) for change in SLOTS))
+    long_ago_ms = int(running.now_s * 1000) - 100 * LATE_MS
+    running.records([change._replace(as_of_ms=long_ago_ms) for change in newer(SLOTS)])
+    assert running._operator._answer_turns.share == ANSWERS_SHARE
+
+
 def test_work_that_was_saved_up_is_done_at_once() -> None:
     turns = Turns(share=0.5, ahead_ms=300)
     at_ms = turns_of(turns, 200, cost_ms=50.0) + 10_000

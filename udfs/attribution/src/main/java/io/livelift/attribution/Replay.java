@@ -33,7 +33,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  *           "ledger": […], "activity": […],            rows of the same form
  *           "rejected": [{"reason", "detail", "topic", "partition", "offset", "append_time", "key", "value"}, …],
  *           "state_bytes": of all units and their pages, "units": those with a state, "pages": those that are left,
- *           "rows": delta rows sent}
+ *           "rows": changes sent}
  *        | {"error": "what failed"}                    and the next case is run as if nothing had happened
  * </pre>
  *

@@ -7,7 +7,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMap
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
-/** Adds up delta rows as the job's GROUP BY does, and collects the refusals. */
+/** Adds up changes as the job does, and collects the refusals. */
 final class ReplayedRows implements Output {
     private record Key(Series series, long cohortMs) {}
 

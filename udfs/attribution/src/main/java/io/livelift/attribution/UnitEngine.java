@@ -3,7 +3,7 @@ package io.livelift.attribution;
 import java.nio.charset.StandardCharsets;
 
 /**
- * The attribution rules of one unit: records in, delta rows out, with the unit's memory as one compact {@code byte[]}
+ * The attribution rules of one unit: records in, changes out, with the unit's memory as one compact {@code byte[]}
  * and, for the few that do very much, pages.
  *
  * <p>The sum of all rows sent for a unit is a function of the set of its records and of the definitions; the order in

@@ -12,7 +12,7 @@ import java.util.TreeMap;
 import org.apache.flink.avro.shaded.org.apache.avro.generic.GenericData;
 
 /**
- * Events a second of processor time of the engine alone, on one thread: decoding, rules and delta rows, without Flink.
+ * Events a second of processor time of the engine alone, on one thread: decoding, rules and changes, without Flink.
  *
  * <p>Arguments: events in all (1,000,000), experiments (5). Measured for units of 20, of 1,000 and of 10,000 events.
  * One event in four is an assignment; every experiment has a mean with cap and covariate, a proportion and a ratio,

@@ -27,6 +27,7 @@ import org.apache.flink.streaming.api.operators.InternalTimer;
 import org.apache.flink.streaming.api.operators.InternalTimerService;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.operators.Triggerable;
+import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
@@ -46,6 +47,8 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  *
  * <p>Once a second it says how far time has come, as a row of kind {@code coverage}: {@code metric_id} is the task's
  * number, {@code counted_at} its watermark.
+ *
+ * <p>The watermark goes on when everything that came before it has left, so that it says as much to the sums.
  *
  * <p>It fails, and Flink starts it again, when the registry or the broker of the definitions stay away; a record alone
  * never makes it fail.
@@ -89,6 +92,9 @@ final class AttributeOperator extends AbstractStreamOperator<SumChange>
     private transient int rows;
     private transient int slotRows;
     private transient long slotsFlushedMs;
+
+    /** Came since the last flush of slots; null if none did. */
+    private transient Watermark newest;
 
     /** Since the last look. */
     private transient boolean hasReceived;
@@ -160,6 +166,12 @@ final class AttributeOperator extends AbstractStreamOperator<SumChange>
             keep(unit, after, engine.wokenAtMs());
         }
         flushIfFull();
+    }
+
+    @Override
+    public void processWatermark(Watermark mark) throws Exception {
+        timeServiceManager.advanceWatermark(mark);
+        newest = mark;
     }
 
     @Override
@@ -248,6 +260,10 @@ final class AttributeOperator extends AbstractStreamOperator<SumChange>
         slotsFlushedMs = flushedMs;
         rows = sums.flush();
         slotRows = rows + sums.flushSlots();
+        if (newest != null) {
+            output.emitWatermark(newest);
+            newest = null;
+        }
     }
 
     /**

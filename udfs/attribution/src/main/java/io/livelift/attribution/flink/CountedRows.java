@@ -99,7 +99,7 @@ final class CountedRows {
     }
 
     /** A refused record on its way, by itself: records of one tenant must not all meet in one task. */
-    static SumChange refused(Reason reason, String detail, LogRecord record) {
+    static SumChange refusal(Reason reason, String detail, LogRecord record) {
         byte[] value = record.value;
         String told = detail;
         if (value != null && value.length > MOST_REFUSED_BYTES) {

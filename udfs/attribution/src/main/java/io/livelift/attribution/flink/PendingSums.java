@@ -76,7 +76,7 @@ final class PendingSums implements Output {
     @Override
     public void rejected(Reason reason, String detail, LogRecord record) {
         if (onlyExperimentId.isEmpty()) {
-            collector.accept(CountedRows.refused(reason, detail, record));
+            collector.accept(CountedRows.refusal(reason, detail, record));
         }
     }
 

@@ -31,7 +31,8 @@ import org.apache.flink.table.data.RowData;
  * <p>Sums of minutes, ledger and activity, pile up, so they are forgotten some time after their last change. Other sums
  * are kept for ever.
  *
- * <p>The watermark goes on once everything that came before it is told: it says up to when what is written is complete.
+ * <p>The watermark goes on once everything that came before it is told: up to there what is told is complete. After a
+ * stop of minutes all whose turn has passed leave at once.
  */
 final class SumsOperator extends AbstractStreamOperator<RowData>
         implements OneInputStreamOperator<SumChange, RowData>, Triggerable<SumKey, VoidNamespace> {
@@ -145,7 +146,7 @@ final class SumsOperator extends AbstractStreamOperator<RowData>
             }
             state.update(sum);
         }
-        changes.clear();
+        changes = new HashMap<>();
         if (newest != null) {
             marks.add(new Mark(newest, lastDueMs));
             newest = null;
@@ -165,8 +166,9 @@ final class SumsOperator extends AbstractStreamOperator<RowData>
         }
         sum.isHeld = true;
         held++;
-        lastDueMs = dueMs;
-        timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, dueMs);
+        // At round moments, so that many leave with one timer of the machine; a clock may be set back.
+        lastDueMs = Math.max(lastDueMs, dueMs - dueMs % meetMs + meetMs);
+        timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, lastDueMs);
         return true;
     }
 

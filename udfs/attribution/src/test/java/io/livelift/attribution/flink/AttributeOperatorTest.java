@@ -209,6 +209,23 @@ class AttributeOperatorTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void theWatermarkGoesOnBehindWhatCameBeforeIt(StateBackend backend) throws Exception {
+        try (OperatorStory story = new OperatorStory(backend)) {
+            story.define("");
+            story.look();
+            story.assign("user-1", BEGINNING + OperatorStory.FLUSH_MS);
+            story.watermark(BEGINNING + OperatorStory.FLUSH_MS);
+            story.look();
+            assertEquals(1, story.exposures("total"));
+            assertEquals(List.of(), story.watermarks(), "a slot has not left yet");
+            story.look();
+            assertEquals(1, story.exposures());
+            assertEquals(List.of(BEGINNING + OperatorStory.FLUSH_MS), story.watermarks());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void changesThatAreLateAnywayWaitForMoreOfTheirKind(StateBackend backend) throws Exception {
         try (OperatorStory story = new OperatorStory(backend)) {
             story.define("");

@@ -21,6 +21,7 @@ import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.state.StateBackend;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
 
@@ -233,6 +234,14 @@ final class OperatorStory implements AutoCloseable {
             }
         }
         return changes;
+    }
+
+    /** That have gone on. */
+    List<Long> watermarks() {
+        return task.getOutput().stream()
+                .filter(Watermark.class::isInstance)
+                .map(each -> ((Watermark) each).getTimestamp())
+                .toList();
     }
 
     long exposures() {

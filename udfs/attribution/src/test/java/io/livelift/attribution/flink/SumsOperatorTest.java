@@ -86,7 +86,7 @@ class SumsOperatorTest {
             record.topic = "livelift.acme.outcomes";
             record.offset = 12;
             record.appendTimeMs = 1000;
-            story.receive(CountedRows.refused(Reason.TOO_LATE, "", record));
+            story.receive(CountedRows.refusal(Reason.TOO_LATE, "", record));
             RowData row = story.rows().get(0);
             assertEquals("rejected", row.getString(0).toString());
             assertEquals("acme", row.getString(2).toString());
@@ -156,6 +156,58 @@ class SumsOperatorTest {
             assertEquals(List.of(1L, 2L), story.watermarks(), "those after it wait on");
             story.clock(10_000);
             assertEquals(List.of(1L, 2L, 3L), story.watermarks());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aClockThatIsSetBackLetsNoWatermarkPassTooEarly(StateBackend backend) throws Exception {
+        try (Story story = new Story(backend)) {
+            story.slots(AT_ONCE + 3000);
+            story.meet();
+            story.clock(-10_000);
+            story.change("slot", 5000, 1);
+            story.watermark(1);
+            story.checkpoint();
+            story.clock(SumsOperator.MOST_HELD_MS + 9000);
+            assertEquals(List.of(), story.watermarks());
+            story.clock(2000);
+            assertEquals(List.of(1L), story.watermarks());
+            assertEquals((AT_ONCE + 3001) * 5, story.newestSum());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aCheckpointHoldsWhatWasAtItsBeginningAndWhatCameSinceIsRestoredByNobody(StateBackend backend)
+            throws Exception {
+        OperatorSubtaskState checkpoint;
+        try (Story story = new Story(backend)) {
+            story.change("slot", 7, 1);
+            story.change("ledger", 7, 1);
+            checkpoint = story.checkpoint();
+            story.change("slot", 7, 1);
+            story.change("ledger", 7, 1);
+            story.meet();
+        }
+        try (Story restored = new Story(backend, checkpoint)) {
+            restored.change("slot", 7, 10);
+            restored.change("ledger", 7, 10);
+            restored.meet();
+            assertEquals(List.of("ledger 7: 11, 10", "slot 7: 11, 10"), restored.told());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void atTheEndEverythingIsTold(StateBackend backend) throws Exception {
+        try (Story story = new Story(backend)) {
+            story.slots(AT_ONCE + 5);
+            story.meet();
+            story.change("slot", 7, 1);
+            story.task.endInput();
+            story.task.getOperator().finish();
+            assertEquals((AT_ONCE + 6) * 5, story.newestSum());
         }
     }
 
