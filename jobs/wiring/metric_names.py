@@ -314,7 +314,7 @@ EXPORTER = (
         "gauge",
         "s",
         ("region",),
-        "How far a region's watermark is behind the clock: everything appended before it is counted.",
+        "How far a region's watermark is behind the clock: what was appended before it is in view `all`.",
         "One region alone: its mirror or its jobs are away; results say since when it is missing.",
     ),
     Metric(
