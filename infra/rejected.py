@@ -121,7 +121,7 @@ def read_rejected(
         record = decode_rejected(message.value(), registry.writer_schema)
         if tenant_id in (None, record.tenant_id) and reason in (None, record.reason):
             found.setdefault(Position.of(record), record)
-    return sorted(found.values(), key=lambda record: record.append_time or 0)
+    return sorted(found.values(), key=lambda record: (record.append_time or 0, record.offset or 0))
 
 
 def read_replays(settings: Settings) -> Replays:

@@ -98,7 +98,7 @@ final class CountedRows {
                 refused);
     }
 
-    /** A refused record on its way, by itself: records of one tenant must not all meet in one task. */
+    /** A refused record on its way, with those of its unit, whose order stays: all of a tenant's are too many for a task. */
     static SumChange refusal(Reason reason, String detail, LogRecord record) {
         byte[] value = record.value;
         String told = detail;
@@ -108,7 +108,7 @@ final class CountedRows {
         }
         Series series = new Series("rejected", record.tenantId, "", 0, "", "", "", "");
         return SumChange.refused(
-                SumKey.of(series, record.offset),
+                SumKey.of(series, Arrays.hashCode(record.key)),
                 record.appendTimeMs,
                 GenericRowData.of(
                         StringData.fromString(reason.wireName()),

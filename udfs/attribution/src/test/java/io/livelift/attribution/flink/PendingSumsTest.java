@@ -153,6 +153,19 @@ class PendingSumsTest {
         assertEquals(CountedRows.MOST_REFUSED_BYTES, refused.getBinary(7).length);
     }
 
+    @Test
+    void refusedRecordsOfAUnitGoTheSameWayAndThoseOfManyDifferentOnes() {
+        PendingSums pending = pending("");
+        for (int i = 0; i < 100; i++) {
+            LogRecord record = record();
+            record.offset = i;
+            record.key = new byte[] {(byte) (i % 50)};
+            pending.rejected(Reason.TOO_LATE, "", record);
+        }
+        assertEquals(50, changes.stream().map(SumChange::key).distinct().count());
+        assertEquals(changes.get(3).key(), changes.get(53).key());
+    }
+
     private PendingSums pending(String onlyExperimentId) {
         return new PendingSums(
                 onlyExperimentId, change -> (change.key().kind().equals("total") ? totals : changes).add(change));
