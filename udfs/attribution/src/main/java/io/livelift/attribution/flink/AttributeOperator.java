@@ -165,7 +165,7 @@ final class AttributeOperator extends AbstractStreamOperator<SumChange>
         if (after != before) {
             keep(unit, after, engine.wokenAtMs());
         }
-        flushIfFull();
+        sums.makeRoom();
     }
 
     @Override
@@ -191,7 +191,7 @@ final class AttributeOperator extends AbstractStreamOperator<SumChange>
         } else {
             keep(unit, after, Long.MAX_VALUE);
         }
-        flushIfFull();
+        sums.makeRoom();
     }
 
     /** @param timerIsSetTo the moment the unit's timer will wake it at; never, if there is none */
@@ -291,12 +291,6 @@ final class AttributeOperator extends AbstractStreamOperator<SumChange>
 
     private static boolean isOf(JsonNode key, String name, String only) {
         return only.isEmpty() || key.path(name).asText().equals(only);
-    }
-
-    private void flushIfFull() {
-        if (sums.isFull()) {
-            flushSlots();
-        }
     }
 
     @Override

@@ -53,9 +53,19 @@ final class PendingSums implements Output {
         this.collector = collector;
     }
 
-    /** Whether so much is pending that it should be flushed now. */
-    boolean isFull() {
-        return pending.size() + pendingSlots.size() >= MOST_REMEMBERED;
+    /** To be called after every record: when so much is pending that it must leave, slots do, which are the most. */
+    void makeRoom() {
+        if (pending.size() + pendingSlots.size() < MOST_REMEMBERED) {
+            return;
+        }
+        addToTotals();
+        sendSlots();
+        forget();
+        if (2 * pending.size() > MOST_REMEMBERED) {
+            flushSlots();
+        } else {
+            pending.forEach(this::remember);
+        }
     }
 
     @Override
@@ -106,36 +116,53 @@ final class PendingSums implements Output {
      * @return the number of changes
      */
     int flush() {
-        int told = 0;
-        // Totals are appended on the way.
-        for (int i = 0; i < pending.size(); i++) {
-            Entry entry = pending.get(i);
+        addToTotals();
+        int told = pending.size();
+        for (Entry entry : pending) {
             entry.isPending = false;
-            if (entry.total == null) {
-                collector.accept(entry.taken(entry.untold));
-                told++;
-            } else {
-                tell(entry);
-            }
+            collector.accept(entry.taken(entry.untold));
         }
         pending.clear();
         return told;
     }
 
+    /** Takes the slots out of what is pending; their totals, which are appended on the way, stay. */
+    private void addToTotals() {
+        int others = 0;
+        for (int i = 0; i < pending.size(); i++) {
+            Entry entry = pending.get(i);
+            if (entry.total == null) {
+                pending.set(others++, entry);
+            } else {
+                entry.isPending = false;
+                tell(entry);
+            }
+        }
+        pending.subList(others, pending.size()).clear();
+    }
+
     /** Sends everything, slots too; returns the number of changes. */
     int flushSlots() {
         int told = flush() + pendingSlots.size();
+        sendSlots();
+        if (Math.max(remembered, totals.size()) > MOST_REMEMBERED) {
+            forget();
+            totals.clear();
+        }
+        return told;
+    }
+
+    private void sendSlots() {
         for (Entry entry : pendingSlots) {
             entry.waits = false;
             collector.accept(entry.taken(entry.told));
         }
         pendingSlots.clear();
-        if (remembered > MOST_REMEMBERED) {
-            places = new Entry[FEWEST_PLACES];
-            remembered = 0;
-            totals.clear();
-        }
-        return told;
+    }
+
+    private void forget() {
+        places = new Entry[FEWEST_PLACES];
+        remembered = 0;
     }
 
     private void tell(Entry slot) {
@@ -160,6 +187,11 @@ final class PendingSums implements Output {
             }
         }
         Entry entry = new Entry(series, cohortMs, totalOf(series));
+        remember(entry);
+        return entry;
+    }
+
+    private void remember(Entry entry) {
         if (2 * ++remembered > places.length) {
             Entry[] old = places;
             places = new Entry[2 * old.length];
@@ -170,7 +202,6 @@ final class PendingSums implements Output {
             }
         }
         put(entry);
-        return entry;
     }
 
     /** Of the series of a slot; null for others. */

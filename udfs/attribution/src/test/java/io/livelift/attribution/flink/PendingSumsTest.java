@@ -11,6 +11,7 @@ import io.livelift.attribution.Series;
 import io.livelift.attribution.SumDelta;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.flink.table.data.RowData;
 import org.junit.jupiter.api.Test;
 
@@ -101,11 +102,42 @@ class PendingSumsTest {
             for (int cohort = 0; cohort <= PendingSums.MOST_REMEMBERED; cohort++) {
                 pending.delta(CHECKOUT, cohort, 1, FIVE, 1);
             }
-            assertTrue(pending.isFull());
             pending.flushSlots();
         }
         assertEquals(2 * (PendingSums.MOST_REMEMBERED + 1), changes.size());
         changes.forEach(change -> assertArrayEquals(FIVE, change.sums()));
+    }
+
+    @Test
+    void whereVeryManySlotsArePendingTheyLeaveAndEverythingElseWaitsOn() {
+        PendingSums pending = pending("");
+        for (int round = 0; round < 3; round++) {
+            for (int cohort = 0; cohort < PendingSums.MOST_REMEMBERED; cohort++) {
+                ledger(pending);
+                pending.delta(CHECKOUT, cohort, 1, FIVE, 1);
+                pending.makeRoom();
+            }
+        }
+        assertTrue(changes.size() > 2 * PendingSums.MOST_REMEMBERED);
+        assertTrue(changes.stream().allMatch(change -> change.key().kind().equals("slot")));
+        assertEquals(List.of(), totals);
+        pending.flushSlots();
+        long wanted = 3 * PendingSums.MOST_REMEMBERED;
+        assertEquals(List.of(wanted), totals.stream().map(SumChange::n).toList());
+        assertEquals(List.of(wanted), ofKind("ledger").map(SumChange::n).toList());
+        assertEquals(wanted, ofKind("slot").mapToLong(SumChange::n).sum());
+    }
+
+    @Test
+    void whereEverythingElseIsVeryMuchItLeavesToo() {
+        PendingSums pending = pending("");
+        for (int minute = 0; minute < 2 * PendingSums.MOST_REMEMBERED; minute++) {
+            pending.delta(LEDGER, minute, 1, FIVE, 1);
+            pending.makeRoom();
+        }
+        assertTrue(changes.size() >= PendingSums.MOST_REMEMBERED);
+        pending.flushSlots();
+        assertEquals(2 * PendingSums.MOST_REMEMBERED, changes.size());
     }
 
     @Test
@@ -185,6 +217,10 @@ class PendingSumsTest {
         record.topic = "livelift.acme.outcomes";
         record.appendTimeMs = 1000;
         return record;
+    }
+
+    private Stream<SumChange> ofKind(String kind) {
+        return changes.stream().filter(change -> change.key().kind().equals(kind));
     }
 
     private List<String> kinds() {
