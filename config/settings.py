@@ -138,7 +138,8 @@ class Attribution:
     mini_batch_ms: int = at_least(1, 500)
     """Totals, ledger and activity follow the events after at most so long."""
     slots_ms: int = at_least(1, 5000)
-    """Slots do, and so what is made of cohorts: all views but ``all``. Every checkpoint sends them, too."""
+    """Slots do, and so what is made of cohorts: all views but ``all``. Every checkpoint sends them, too;
+    where they are very many each waits for its turn (``SumsOperator.java``)."""
     idle_timeout_ms: int = at_least(1, 1000)
     jar: str = ""
     """The compiled function; empty means the one that is built in ``udfs/attribution``."""

@@ -25,7 +25,8 @@ TENANT = "freshness-probe"
 VARIANTS = ("control", "treatment")
 LOOK_EVERY_S = 0.05
 GRACE_S = 180.0
-"""More than a job needs to recover and to catch up on a busy machine; it ends as soon as the last is seen."""
+"""How long the last markers are waited for at the end, if they are not all seen before: more than a job needs
+to recover and to catch up on a busy machine."""
 
 VISIBLE_UNITS = """
 SELECT max(n_control + n_treatment) FROM results
@@ -60,7 +61,6 @@ class FreshnessProbe:
         settings: Where Kafka and ClickHouse are.
         interval_s: Between two markers.
         look_every_s: Between two looks, each a query; a marker may be visible so long before it is seen.
-        grace_s: How long the last markers are waited for at the end.
     """
 
     def __init__(
@@ -69,12 +69,10 @@ class FreshnessProbe:
         *,
         interval_s: float = 0.25,
         look_every_s: float = LOOK_EVERY_S,
-        grace_s: float = GRACE_S,
     ) -> None:
         self._settings = settings
         self._interval_s = interval_s
         self._look_every_s = look_every_s
-        self._grace_s = grace_s
         self._experiment_id = f"markers-{time.time_ns()}"
         self._published: list[float] = []
         self._visible: list[float] = []
@@ -160,5 +158,5 @@ class FreshnessProbe:
             if self._is_over.wait(self._look_every_s):
                 if len(self._visible) >= len(self._published):
                     return
-                given_up_at = min(given_up_at, now + self._grace_s)
+                given_up_at = min(given_up_at, now + GRACE_S)
                 time.sleep(self._look_every_s)

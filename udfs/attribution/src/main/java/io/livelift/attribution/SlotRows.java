@@ -1,6 +1,6 @@
 package io.livelift.attribution;
 
-/** Turns changes of a unit's place into changes: what it adds now minus what it added before, slot by slot. */
+/** Turns changes of a unit's place into changes of sums: what it adds now minus what it added before, slot by slot. */
 final class SlotRows {
     private static final int EXPOSURE = DefinitionSeries.EXPOSURE;
     private static final int EVERYONE = DefinitionSeries.EVERYONE;
