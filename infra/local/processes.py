@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 import psutil
 
 POLL_S = 0.05
+PORTS = range(20_000, 30_000)
+"""Linux gives outgoing connections those from 32,768 on."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,20 @@ def port_holder(port: int) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct TCP ports of the loopback interface that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Distinct TCP ports of the loopback interface that were free a moment ago and are given to no outgoing
+    connection, which could have one before whoever asked for it listens.
+
+    Raises:
+        OSError: There are not so many.
+    """
+    free: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            free.append(port)
+        if len(free) == count:
+            return free
+    raise OSError(f"fewer than {count} ports of {PORTS.start} to {PORTS.stop} are free")
 
 
 def _kill(processes: list[psutil.Process]) -> None:

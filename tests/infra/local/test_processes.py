@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.local import processes
 from infra.local.processes import ProcessId, free_ports, port_holder
 from tests.waiting import eventually
 
@@ -116,3 +117,16 @@ def test_who_holds_a_port_is_named() -> None:
 
 def test_free_ports_are_distinct() -> None:
     assert len(set(free_ports(20))) == 20
+
+
+def test_a_free_port_is_not_one_that_an_outgoing_connection_may_be_given() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    assert max(free_ports(200)) < first
+
+
+def test_a_port_on_which_somebody_listens_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(processes, "PORTS", range(port, port + 1))
+        with pytest.raises(OSError, match="fewer than 1 port"):
+            free_ports(1)
