@@ -142,6 +142,9 @@ class TaskManager(_FlinkProcess):
             f"-XX:MaxDirectMemorySize={direct}m",
             f"-XX:MaxMetaspaceSize={METASPACE_MB}m",
             "-XX:+UseG1GC",
+            # Or a profile names the last safepoint instead of the line that takes the time.
+            "-XX:+UnlockDiagnosticVMOptions",
+            "-XX:+DebugNonSafepoints",
         ]
 
 

@@ -7,12 +7,10 @@ package io.livelift.attribution;
 final class ActivityRows {
     private static final int EXPOSURE = DefinitionSeries.EXPOSURE;
     private static final long MINUTE_MS = 60_000;
-    private static final byte[] NO_SUMS = new byte[0];
+    private static final SumDelta NO_SUMS = new SumDelta();
 
     private final Output output;
-    private final SumsWriter writer = new SumsWriter();
-    private long lastValue;
-    private byte[] lastSums = NO_SUMS;
+    private final SumDelta value = new SumDelta();
 
     ActivityRows(Output output) {
         this.output = output;
@@ -36,23 +34,12 @@ final class ActivityRows {
 
     /** An outcome enters a metric's y, or leaves it: n is 1 or -1. */
     void outcome(Place place, int metric, StoredOutcome outcome, long n, long asOfMs) {
-        send(place, metric, outcome.occurredAtMs, n, sums(n * outcome.valueMicros), asOfMs);
+        value.clear();
+        value.add(0, n * outcome.valueMicros);
+        send(place, metric, outcome.occurredAtMs, n, value, asOfMs);
     }
 
-    /** The value as the first sum. A unit's experiments mostly ask for the same one after the other. */
-    private byte[] sums(long value) {
-        if (value != lastValue) {
-            writer.start();
-            if (value != 0) {
-                writer.put(0, value, value >> 63, value >> 63);
-            }
-            lastValue = value;
-            lastSums = writer.finish();
-        }
-        return lastSums;
-    }
-
-    private void send(Place place, int metric, long timeMs, long n, byte[] change, long asOfMs) {
+    private void send(Place place, int metric, long timeMs, long n, SumDelta change, long asOfMs) {
         output.delta(place.definition.series().activity(place.variant, metric), minute(timeMs), n, change, asOfMs);
     }
 

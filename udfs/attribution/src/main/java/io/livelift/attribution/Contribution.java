@@ -18,47 +18,41 @@ final class Contribution {
         return y == other.y && d == other.d && x == other.x && e == other.e;
     }
 
-    /** What the totals and their ten products are more than another's, in the order of the slot's sums. */
-    void writeMinus(Contribution old, SumsWriter sums) {
+    /** Sets sums to what the totals and their ten products are more than another's. */
+    void minus(Contribution old, SumDelta sums) {
         boolean covariate = (x | e | old.x | old.e) != 0;
-        sums.start();
-        put(sums, 0, y - old.y);
-        put(sums, 1, d - old.d);
+        sums.clear();
+        sums.add(0, y - old.y);
+        sums.add(1, d - old.d);
         if (covariate) {
-            put(sums, 2, x - old.x);
-            put(sums, 3, e - old.e);
+            sums.add(2, x - old.x);
+            sums.add(3, e - old.e);
         }
-        put(sums, 4, y, y, old.y, old.y);
-        put(sums, 5, y, d, old.y, old.d);
+        add(sums, 4, y, y, old.y, old.y);
+        add(sums, 5, y, d, old.y, old.d);
         if (covariate) {
-            put(sums, 6, y, x, old.y, old.x);
-            put(sums, 7, y, e, old.y, old.e);
+            add(sums, 6, y, x, old.y, old.x);
+            add(sums, 7, y, e, old.y, old.e);
         }
-        put(sums, 8, d, d, old.d, old.d);
+        add(sums, 8, d, d, old.d, old.d);
         if (covariate) {
-            put(sums, 9, d, x, old.d, old.x);
-            put(sums, 10, d, e, old.d, old.e);
-            put(sums, 11, x, x, old.x, old.x);
-            put(sums, 12, x, e, old.x, old.e);
-            put(sums, 13, e, e, old.e, old.e);
-        }
-    }
-
-    private static void put(SumsWriter sums, int sum, long change) {
-        if (change != 0) {
-            sums.put(sum, change, change >> 63, change >> 63);
+            add(sums, 9, d, x, old.d, old.x);
+            add(sums, 10, d, e, old.d, old.e);
+            add(sums, 11, x, x, old.x, old.x);
+            add(sums, 12, x, e, old.x, old.e);
+            add(sums, 13, e, e, old.e, old.e);
         }
     }
 
     /** The product a·b less the product c·d. */
-    private static void put(SumsWriter sums, int sum, long a, long b, long c, long d) {
+    private static void add(SumDelta sums, int sum, long a, long b, long c, long d) {
         long first = a * b;
         long second = c * d;
         long low = first - second;
         long borrow = Long.compareUnsigned(first, second) < 0 ? 1 : 0;
         long high = Math.multiplyHigh(a, b) - Math.multiplyHigh(c, d) - borrow;
         if ((low | high) != 0) {
-            sums.put(sum, low, high, high >> 63);
+            sums.add(sum, low, high, high >> 63);
         }
     }
 }

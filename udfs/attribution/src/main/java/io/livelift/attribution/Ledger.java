@@ -17,16 +17,16 @@ final class Ledger {
     static final int EXPIRED_UNMATCHED = 3;
     private static final int FIRST_REASON = 4;
     private static final int LATE = 12;
-    private static final int COLUMNS = 12;
 
     private static final String KIND = "ledger";
     private static final String NONE = "";
     private static final long MINUTE_MS = 60_000;
 
-    /** By the column a record leaves (0: none, it is new; else its number plus one), the one it enters, lateness. */
-    private static final byte[][] MOVES = moves();
+    /** The column that a new record leaves. */
+    private static final int NOWHERE = -1;
 
     private final Output output;
+    private final SumDelta move = new SumDelta();
     private final Map<String, Series> byTopic = new HashMap<>();
 
     Ledger(Output output) {
@@ -46,7 +46,7 @@ final class Ledger {
                 record.tenantId,
                 record.topic,
                 record.appendTimeMs,
-                0,
+                NOWHERE,
                 column,
                 isLate(record.appendTimeMs, eventTimeMs),
                 1,
@@ -61,13 +61,21 @@ final class Ledger {
      */
     void moved(
             String tenantId, String topic, long appendTimeMs, long eventTimeMs, int from, int to, long asOfMs) {
-        send(tenantId, topic, appendTimeMs, from + 1, to, isLate(appendTimeMs, eventTimeMs), 0, asOfMs);
+        send(tenantId, topic, appendTimeMs, from, to, isLate(appendTimeMs, eventTimeMs), 0, asOfMs);
     }
 
     private void send(
             String tenantId, String topic, long appendTimeMs, int from, int to, boolean late, long n, long asOfMs) {
         long minute = Math.floorDiv(appendTimeMs, MINUTE_MS) * MINUTE_MS;
-        output.delta(series(tenantId, topic), minute, n, MOVES[index(from, to, late)], asOfMs);
+        int added = late ? 1 : 0;
+        move.clear();
+        move.add(to, 1);
+        move.add(LATE, to == COUNTED ? added : 0);
+        if (from != NOWHERE) {
+            move.add(from, -1);
+            move.add(LATE, from == COUNTED ? -added : 0);
+        }
+        output.delta(series(tenantId, topic), minute, n, move, asOfMs);
     }
 
     private Series series(String tenantId, String topic) {
@@ -81,33 +89,5 @@ final class Ledger {
 
     private static boolean isLate(long appendTimeMs, long eventTimeMs) {
         return appendTimeMs - eventTimeMs > MINUTE_MS;
-    }
-
-    private static int index(int from, int to, boolean late) {
-        return (from * COLUMNS + to) * 2 + (late ? 1 : 0);
-    }
-
-    private static byte[][] moves() {
-        byte[][] moves = new byte[(1 + COLUMNS) * COLUMNS * 2][];
-        SumsWriter sums = new SumsWriter();
-        for (int from = 0; from <= COLUMNS; from++) {
-            for (int to = 0; to < COLUMNS; to++) {
-                for (int late = 0; late <= 1; late++) {
-                    sums.start();
-                    for (int column = 0; column < COLUMNS; column++) {
-                        put(sums, column, (column == to ? 1 : 0) - (column == from - 1 ? 1 : 0));
-                    }
-                    put(sums, LATE, late * ((to == COUNTED ? 1 : 0) - (from - 1 == COUNTED ? 1 : 0)));
-                    moves[index(from, to, late == 1)] = sums.finish();
-                }
-            }
-        }
-        return moves;
-    }
-
-    private static void put(SumsWriter sums, int column, long change) {
-        if (change != 0) {
-            sums.put(column, change, change >> 63, change >> 63);
-        }
     }
 }

@@ -12,10 +12,10 @@ public interface Output {
      *
      * @param cohortMs start of the cohort or the minute, epoch milliseconds
      * @param n change of the number of units; metric slots carry sums and n = 0
-     * @param sums change of the fourteen sums in the form of {@link SumDelta}; empty for all zero; not to be modified
+     * @param sums change of the fourteen sums, all of them zero for exposures; the engine's own, to be read during the call
      * @param appendTimeMs append time of the record that caused the change
      */
-    void delta(Series series, long cohortMs, long n, byte[] sums, long appendTimeMs);
+    void delta(Series series, long cohortMs, long n, SumDelta sums, long appendTimeMs);
 
     /**
      * One refused record. A record that was waiting comes back as it was received, in an instance of the engine's.

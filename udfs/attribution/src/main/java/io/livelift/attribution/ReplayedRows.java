@@ -27,8 +27,8 @@ final class ReplayedRows implements Output {
     }
 
     @Override
-    public void delta(Series series, long cohortMs, long n, byte[] sums, long appendTimeMs) {
-        if (n == 0 && sums.length == 0) {
+    public void delta(Series series, long cohortMs, long n, SumDelta sums, long appendTimeMs) {
+        if (n == 0 && sums.isZero()) {
             throw new IllegalStateException("a row that changes nothing");
         }
         Total total = totals.computeIfAbsent(new Key(series, cohortMs), absent -> new Total());

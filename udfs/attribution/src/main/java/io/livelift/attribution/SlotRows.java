@@ -1,17 +1,21 @@
 package io.livelift.attribution;
 
+import java.util.Arrays;
+
 /** Turns changes of a unit's place into changes of sums: what it adds now minus what it added before, slot by slot. */
 final class SlotRows {
     private static final int EXPOSURE = DefinitionSeries.EXPOSURE;
     private static final int EVERYONE = DefinitionSeries.EVERYONE;
     private static final long DAY_MS = 86_400_000;
-    private static final byte[] NO_SUMS = new byte[0];
+    private static final SumDelta NO_SUMS = new SumDelta();
 
     private final Output output;
-    private final SumsWriter difference = new SumsWriter();
+    private final SumDelta difference = new SumDelta();
     private final Contribution before = new Contribution();
     private final Contribution after = new Contribution();
-    private byte[][] sums = new byte[8][];
+
+    /** By metric. */
+    private SumDelta[] sums = {};
 
     SlotRows(Output output) {
         this.output = output;
@@ -19,13 +23,13 @@ final class SlotRows {
 
     /** One metric's totals changed and nothing else did. */
     void totalsChanged(Place place, int metric, Contribution old, Contribution now, long appendTimeMs) {
-        byte[] change = difference(old, now);
-        if (change.length == 0) {
+        if (old.equalTo(now)) {
             return;
         }
+        now.minus(old, difference);
         for (int dimension = EVERYONE; dimension < place.definition.dimensionCount(); dimension++) {
             if (isIn(place, dimension)) {
-                send(place, metric, dimension, 0, change, appendTimeMs);
+                send(place, metric, dimension, 0, difference, appendTimeMs);
             }
         }
     }
@@ -90,9 +94,7 @@ final class SlotRows {
     private void prepareSums(Place from, Place to) {
         Place either = to == null ? from : to;
         int metrics = either == null ? 0 : either.definition.metricCount();
-        if (sums.length < metrics) {
-            sums = new byte[metrics][];
-        }
+        reserve(metrics);
         for (int metric = 0; metric < metrics; metric++) {
             before.clear();
             after.clear();
@@ -103,16 +105,18 @@ final class SlotRows {
             if (to != null) {
                 to.totals.contribution(metric, rule, after);
             }
-            sums[metric] = difference(before, after);
+            after.minus(before, sums[metric]);
         }
     }
 
-    private byte[] difference(Contribution old, Contribution now) {
-        if (old.equalTo(now)) {
-            return NO_SUMS;
+    private void reserve(int metrics) {
+        int have = sums.length;
+        if (have < metrics) {
+            sums = Arrays.copyOf(sums, metrics);
+            for (int metric = have; metric < metrics; metric++) {
+                sums[metric] = new SumDelta();
+            }
         }
-        now.writeMinus(old, difference);
-        return difference.finish();
     }
 
     private void sendAll(Place place, int dimension, long n, long appendTimeMs) {
@@ -120,13 +124,13 @@ final class SlotRows {
             send(place, EXPOSURE, dimension, n, NO_SUMS, appendTimeMs);
         }
         for (int metric = 0; metric < place.definition.metricCount(); metric++) {
-            if (sums[metric].length != 0) {
+            if (!sums[metric].isZero()) {
                 send(place, metric, dimension, 0, sums[metric], appendTimeMs);
             }
         }
     }
 
-    private void send(Place place, int metric, int dimension, long n, byte[] change, long appendTimeMs) {
+    private void send(Place place, int metric, int dimension, long n, SumDelta change, long appendTimeMs) {
         int value = dimension == EVERYONE ? 0 : place.values[dimension];
         Series series = place.definition.series().slot(place.variant, place.unitClass(), metric, dimension, value);
         output.delta(series, cohort(place, dimension), n, change, appendTimeMs);

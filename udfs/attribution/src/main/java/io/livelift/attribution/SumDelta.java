@@ -18,7 +18,7 @@ import java.util.Arrays;
  * length L of 1 to 24 and L bytes, two's complement, little-endian, the fewest that hold it. Equal sums have equal
  * bytes. The twin in Python is {@code udfs/attribution/sums.py}.
  */
-public final class SumDelta {
+public class SumDelta {
     /** Number of sums. */
     public static final int SUMS = 14;
 
@@ -29,8 +29,11 @@ public final class SumDelta {
 
     private static final long[] NONE = {};
 
-    /** The lowest word of each sum, up to the highest sum that was met: most totals have few. */
+    /** The lowest word of each sum, up to the highest sum that was met and beyond: most totals have few. */
     private long[] low = NONE;
+
+    /** Sums up to the highest one that was met since all were zero. */
+    private int count;
 
     /** The middle and the high word of each of these sums; null while all of them fit their lowest word. */
     private long[] upper;
@@ -55,28 +58,42 @@ public final class SumDelta {
             long middleWord = length > 8 ? word(sums, at, length, 8) : lowWord >> 63;
             long highWord = length > 16 ? word(sums, at, length, 16) : middleWord >> 63;
             at += length;
-            add(sum, lowWord, middleWord, highWord);
+            addTo(sum, lowWord, middleWord, highWord);
         }
         requireEnd(sums, at);
     }
 
     /** Adds another total; fails as {@link #add(byte[])} does. */
     public void add(SumDelta other) {
-        reserve(other.low.length);
-        for (int sum = 0; sum < other.low.length; sum++) {
-            add(sum, other.low[sum], other.middle(sum), other.high(sum));
+        reserve(other.count);
+        for (int sum = 0; sum < other.count; sum++) {
+            addTo(sum, other.low[sum], other.middle(sum), other.high(sum));
         }
+    }
+
+    /** Adds a number to one of the sums. */
+    void add(int sum, long number) {
+        if (number != 0) {
+            add(sum, number, number >> 63, number >> 63);
+        }
+    }
+
+    /** Adds a number of three words to one of the sums; fails as {@link #add(byte[])} does. */
+    void add(int sum, long lowWord, long middleWord, long highWord) {
+        reserve(sum + 1);
+        addTo(sum, lowWord, middleWord, highWord);
     }
 
     /** Back to all zero. */
     public void clear() {
-        Arrays.fill(low, 0);
+        Arrays.fill(low, 0, count, 0);
         upper = null;
+        count = 0;
     }
 
     /** Whether all sums are 0. */
     public boolean isZero() {
-        for (int sum = 0; sum < low.length; sum++) {
+        for (int sum = 0; sum < count; sum++) {
             if ((low[sum] | middle(sum) | high(sum)) != 0) {
                 return false;
             }
@@ -86,9 +103,9 @@ public final class SumDelta {
 
     /** The sums in the wire form. */
     public byte[] toBytes() {
-        SumsWriter writer = new SumsWriter(low.length);
+        SumsWriter writer = new SumsWriter(count);
         writer.start();
-        for (int sum = 0; sum < low.length; sum++) {
+        for (int sum = 0; sum < count; sum++) {
             if ((low[sum] | middle(sum) | high(sum)) != 0) {
                 writer.put(sum, low[sum], middle(sum), high(sum));
             }
@@ -106,7 +123,7 @@ public final class SumDelta {
         total.add(sums);
         BigInteger[] decoded = new BigInteger[SUMS];
         Arrays.fill(decoded, BigInteger.ZERO);
-        for (int sum = 0; sum < total.low.length; sum++) {
+        for (int sum = 0; sum < total.count; sum++) {
             ByteBuffer bigEndian = ByteBuffer.allocate(MAX_LENGTH)
                     .putLong(total.high(sum))
                     .putLong(total.middle(sum))
@@ -175,6 +192,7 @@ public final class SumDelta {
                 upper = Arrays.copyOf(upper, 2 * sums);
             }
         }
+        count = Math.max(count, sums);
     }
 
     private void widen() {
@@ -190,7 +208,7 @@ public final class SumDelta {
         return middleWord == lowWord >> 63 && highWord == middleWord;
     }
 
-    private void add(int sum, long lowWord, long middleWord, long highWord) {
+    private void addTo(int sum, long lowWord, long middleWord, long highWord) {
         long newLow = low[sum] + lowWord;
         if (upper == null) {
             boolean overflows = ((low[sum] ^ newLow) & (lowWord ^ newLow)) < 0;

@@ -69,12 +69,11 @@ public final class EngineBenchmark {
                     .sum();
         }
         System.out.printf(
-                "  %,.0f events/s, %,.0f ns an event, %.2f rows and %.0f row bytes an event, %,d bytes of state and %,d"
-                        + " on pages a unit, %d refused%n",
+                "  %,.0f events/s, %,.0f ns and %.2f changes an event, %,d bytes of state and %,d on pages a unit,"
+                        + " %d refused%n",
                 events / nanos * 1e9,
                 nanos / events,
                 counted.rows / events,
-                counted.bytes / events,
                 bytes / units,
                 paged / units,
                 counted.refused);
@@ -142,13 +141,11 @@ public final class EngineBenchmark {
 
     private static final class Counted implements Output {
         long rows;
-        long bytes;
         long refused;
 
         @Override
-        public void delta(Series series, long cohortMs, long n, byte[] sums, long appendTimeMs) {
+        public void delta(Series series, long cohortMs, long n, SumDelta sums, long appendTimeMs) {
             rows++;
-            bytes += sums.length;
         }
 
         @Override

@@ -88,6 +88,29 @@ class SumDeltaTest {
     }
 
     @Test
+    void what_was_cleared_begins_at_zero_again() {
+        Random random = new Random(3);
+        SumDelta reused = new SumDelta();
+        for (int round = 0; round < 1_000; round++) {
+            BigInteger[] sums = random(random, round % 2 == 0 ? 60 : 190);
+            BigInteger[] wanted = zeros();
+            reused.clear();
+            assertTrue(reused.isZero());
+            int count = random.nextInt(SumDelta.SUMS + 1);
+            for (int i = 0; i < count; i++) {
+                long number = sums[i].longValue();
+                reused.add(i, number);
+                reused.add(i, number, sums[i].shiftRight(64).longValue(), sums[i].shiftRight(128).longValue());
+                wanted[i] = sums[i].add(BigInteger.valueOf(number));
+            }
+            assertArrayEquals(wanted, SumDelta.decode(reused.toBytes()));
+            SumDelta copy = new SumDelta();
+            copy.add(reused);
+            assertArrayEquals(bytes(wanted), copy.toBytes());
+        }
+    }
+
+    @Test
     void a_sum_that_would_exceed_192_bits_stops_with_an_error_instead_of_wrapping() {
         SumDelta high = new SumDelta();
         high.add(bytes(LARGEST));

@@ -158,8 +158,8 @@ final class UnitStory implements Output {
     // ---- what comes of it
 
     @Override
-    public void delta(Series series, long cohortMs, long n, byte[] change, long appendTimeMs) {
-        assertTrue(n != 0 || change.length > 0, "a row that changes nothing");
+    public void delta(Series series, long cohortMs, long n, SumDelta change, long appendTimeMs) {
+        assertTrue(n != 0 || !change.isZero(), "a row that changes nothing");
         if (series.kind().equals("ledger")) {
             String topic = series.metricId().replace("livelift.acme.", "").replace('.', ' ');
             String minute = topic + " +" + (cohortMs - BEGINNING) / MINUTE + "min";

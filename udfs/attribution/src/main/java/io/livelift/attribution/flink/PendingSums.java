@@ -69,14 +69,12 @@ final class PendingSums implements Output {
     }
 
     @Override
-    public void delta(Series series, long cohortMs, long n, byte[] sums, long appendTimeMs) {
+    public void delta(Series series, long cohortMs, long n, SumDelta sums, long appendTimeMs) {
         if (!onlyExperimentId.isEmpty() && !onlyExperimentId.equals(series.experimentId())) {
             return;
         }
         Entry entry = entry(series, cohortMs);
-        entry.untold.n += n;
-        entry.untold.sums.add(sums);
-        entry.untold.countedAtMs = Math.max(entry.untold.countedAtMs, appendTimeMs);
+        entry.add(n, sums, appendTimeMs);
         if (!entry.isPending) {
             entry.isPending = true;
             pending.add(entry);
@@ -120,7 +118,7 @@ final class PendingSums implements Output {
         int told = pending.size();
         for (Entry entry : pending) {
             entry.isPending = false;
-            collector.accept(entry.taken(entry.untold));
+            collector.accept(entry.take(entry));
         }
         pending.clear();
         return told;
@@ -155,7 +153,7 @@ final class PendingSums implements Output {
     private void sendSlots() {
         for (Entry entry : pendingSlots) {
             entry.waits = false;
-            collector.accept(entry.taken(entry.told));
+            collector.accept(entry.take(entry.told));
         }
         pendingSlots.clear();
     }
@@ -166,9 +164,9 @@ final class PendingSums implements Output {
     }
 
     private void tell(Entry slot) {
-        slot.total.untold.add(slot.untold);
-        slot.told.add(slot.untold);
-        slot.untold.clear();
+        slot.total.add(slot);
+        slot.told.add(slot);
+        slot.clear();
         if (!slot.total.isPending) {
             slot.total.isPending = true;
             pending.add(slot.total);
@@ -236,19 +234,40 @@ final class PendingSums implements Output {
         return (int) ((System.identityHashCode(series) ^ cohortMs) * 0x9E3779B97F4A7C15L >>> 32);
     }
 
-    private static final class Entry {
+    /** What is to be added to a sum. One object with the sums in it, because finding them is what most time goes into. */
+    private static class Change extends SumDelta {
+        private long n;
+        private long countedAtMs;
+
+        final void add(long more, SumDelta sums, long atMs) {
+            n += more;
+            add(sums);
+            countedAtMs = Math.max(countedAtMs, atMs);
+        }
+
+        final void add(Change other) {
+            add(other.n, other, other.countedAtMs);
+        }
+
+        @Override
+        public final void clear() {
+            super.clear();
+            n = 0;
+            countedAtMs = 0;
+        }
+    }
+
+    /** What came for a sum since the last flush. */
+    private static final class Entry extends Change {
         private final Series series;
         private final long cohortMs;
         private final SumKey key;
 
-        /** Where a slot's changes are added, too; null for what is no slot. */
+        /** Of a slot: where its changes are added, too; null for what is no slot, as {@code told}. */
         private final Entry total;
 
-        /** What came since the last flush. */
-        private final Change untold = new Change();
-
-        /** Of a slot: what its total has told already. */
-        private final Change told = new Change();
+        /** What its total has told already. */
+        private final Change told;
 
         private boolean isPending;
         private boolean waits;
@@ -258,30 +277,13 @@ final class PendingSums implements Output {
             this.cohortMs = cohortMs;
             this.key = SumKey.of(series, cohortMs);
             this.total = total;
+            this.told = total == null ? null : new Change();
         }
 
-        SumChange taken(Change change) {
-            SumChange taken = SumChange.counted(key, change.n, change.sums.toBytes(), change.countedAtMs);
+        SumChange take(Change change) {
+            SumChange taken = SumChange.counted(key, change.n, change.toBytes(), change.countedAtMs);
             change.clear();
             return taken;
-        }
-    }
-
-    private static final class Change {
-        private final SumDelta sums = new SumDelta();
-        private long n;
-        private long countedAtMs;
-
-        void add(Change other) {
-            n += other.n;
-            sums.add(other.sums);
-            countedAtMs = Math.max(countedAtMs, other.countedAtMs);
-        }
-
-        void clear() {
-            n = 0;
-            sums.clear();
-            countedAtMs = 0;
         }
     }
 }

@@ -4,6 +4,7 @@ import io.livelift.attribution.LogRecord;
 import io.livelift.attribution.Output;
 import io.livelift.attribution.Reason;
 import io.livelift.attribution.Series;
+import io.livelift.attribution.SumDelta;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
@@ -72,7 +73,7 @@ final class RejectedShares implements Output {
     }
 
     @Override
-    public void delta(Series series, long cohortMs, long n, byte[] sums, long appendTimeMs) {
+    public void delta(Series series, long cohortMs, long n, SumDelta sums, long appendTimeMs) {
         output.delta(series, cohortMs, n, sums, appendTimeMs);
     }
 

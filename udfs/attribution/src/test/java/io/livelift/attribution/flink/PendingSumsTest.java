@@ -16,7 +16,12 @@ import org.apache.flink.table.data.RowData;
 import org.junit.jupiter.api.Test;
 
 class PendingSumsTest {
-    private static final byte[] FIVE = {1, 0, 1, 5};
+    private static final byte[] FIVE_AS_BYTES = {1, 0, 1, 5};
+    private static final SumDelta FIVE = new SumDelta();
+
+    static {
+        FIVE.add(FIVE_AS_BYTES);
+    }
 
     private static final Series CHECKOUT =
             new Series("slot", "acme", "checkout", 1, "treatment", "revenue", "", "clean");
@@ -105,7 +110,7 @@ class PendingSumsTest {
             pending.flushSlots();
         }
         assertEquals(2 * (PendingSums.MOST_REMEMBERED + 1), changes.size());
-        changes.forEach(change -> assertArrayEquals(FIVE, change.sums()));
+        changes.forEach(change -> assertArrayEquals(FIVE_AS_BYTES, change.sums()));
     }
 
     @Test
