@@ -201,6 +201,9 @@ class Local:
     taskmanager_slots: int = at_least(1, 10)
     """Two jobs, two more lanes of the attribution job, and one that replaces them fit, each as wide as
     ``flink.parallelism``."""
+    taskmanager_managed_mb_per_slot: int = at_least(32, 128)
+    """RocksDB, windows and the Python workers' share; RocksDB with millions of units wants a gigabyte. What a
+    slot without a task has is not taken."""
     heartbeat_timeout_ms: int = at_least(1000, 8000)
     """After this long without a sign of life Flink gives a TaskManager up."""
 

@@ -30,8 +30,12 @@ BASE = Shape(users=200_000, is_enrolled=True, events_per_second=36_000.0)
 """Events as dense as at a peak: where those of a sparse day are worked off in minutes, with many experiments
 each change is a row of its own, and nothing else is seen."""
 BOTH = (LIVELIFT_HASHMAP, LIVELIFT_ROCKSDB)
-HEAP_FOR_ALL = {"LIVELIFT_LOCAL_TASKMANAGER_PROCESS_MB": "14336"}
-"""The same for all sizes, so that only the size differs."""
+MEMORY_FOR_ALL = {
+    "LIVELIFT_LOCAL_TASKMANAGER_PROCESS_MB": "15360",
+    "LIVELIFT_LOCAL_TASKMANAGER_SLOTS": "2",
+    "LIVELIFT_LOCAL_TASKMANAGER_MANAGED_MB_PER_SLOT": "1024",
+}
+"""The same for all sizes, so that only the size differs: 12 GB of heap, and 2 GB for RocksDB."""
 LONGEST_S = 1800.0
 
 
@@ -68,10 +72,12 @@ def points(*, quick: bool = False) -> list[Point]:
         what: str, size: int, contenders: Sequence[Contender] = (LIVELIFT_HASHMAP,), **shape: int
     ) -> Point:
         grown = replace(BASE, **shape)  # type: ignore[arg-type]  # names of whole numbers only
-        return Point(what, size, replace(grown, events=grown.enrolments + measured), contenders, HEAP_FOR_ALL)
+        return Point(
+            what, size, replace(grown, events=grown.enrolments + measured), contenders, MEMORY_FOR_ALL
+        )
 
     wide = [
-        replace(at("parallelism", width), changes=HEAP_FOR_ALL | {"LIVELIFT_FLINK_PARALLELISM": str(width)})
+        replace(at("parallelism", width), changes=MEMORY_FOR_ALL | {"LIVELIFT_FLINK_PARALLELISM": str(width)})
         for width in (1, 2)
     ]
     all_sizes = [

@@ -28,8 +28,6 @@ JVM_OVERHEAD_MB = 256
 FRAMEWORK_MB = 128
 """Flink's own part of the heap, and as much again outside it."""
 NETWORK_MB = 128
-MANAGED_MB_PER_SLOT = 128
-"""RocksDB, windows and the Python workers' share. Memory of a slot without a task is not taken."""
 LEAST_TASK_HEAP_MB = 256
 
 
@@ -192,7 +190,7 @@ def task_heap_mb(local: Local) -> int:
 
 def managed_mb(local: Local) -> int:
     """Memory Flink shares out to the slots of the TaskManager, in equal parts."""
-    return MANAGED_MB_PER_SLOT * local.taskmanager_slots
+    return local.taskmanager_managed_mb_per_slot * local.taskmanager_slots
 
 
 def write_configuration(settings: Settings, local: Local) -> None:

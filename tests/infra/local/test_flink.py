@@ -66,6 +66,15 @@ def test_every_slot_has_memory_of_its_own_however_many_there_are(tmp_path: Path)
         assert megabytes(configuration["taskmanager.memory.managed.size"]) == 128 * slots
 
 
+def test_a_slot_can_be_given_more_memory_for_rocksdb(tmp_path: Path) -> None:
+    configuration = written(
+        tmp_path,
+        LIVELIFT_LOCAL_TASKMANAGER_SLOTS="2",
+        LIVELIFT_LOCAL_TASKMANAGER_MANAGED_MB_PER_SLOT="1024",
+    )
+    assert megabytes(configuration["taskmanager.memory.managed.size"]) == 2048
+
+
 def test_too_little_memory_for_the_slots_is_refused_with_how_much_it_takes() -> None:
     refusal = r"taskmanager_process_mb must be at least 2240 for 8 slots \(.*\), not 2239"
     with pytest.raises(ValueError, match=refusal):

@@ -6,7 +6,7 @@ import pytest
 from pyflink.java_gateway import get_gateway
 
 from config.settings import Settings, load
-from jobs.wiring.flink import configuration, job_options
+from jobs.wiring.flink import ROCKSDB, configuration, job_options
 
 
 @pytest.fixture
@@ -25,6 +25,20 @@ def test_each_job_has_its_own_folder_of_checkpoints_that_outlives_it(settings: S
     assert options["execution.checkpointing.dir"] == f"{settings.flink.checkpoint_dir}/livelift-attribution"
     assert options["execution.checkpointing.externalized-checkpoint-retention"] == "RETAIN_ON_CANCELLATION"
     assert options["execution.checkpointing.mode"] == "EXACTLY_ONCE"
+
+
+@pytest.mark.jvm
+def test_flink_knows_what_rocksdb_is_told() -> None:
+    """A misspelt option would be passed over without a word."""
+    java = get_gateway().jvm
+    known = java.org.apache.flink.state.rocksdb.RocksDBConfigurableOptions
+    by_key = {option.key(): option for option in (known.USE_BLOOM_FILTER, known.COMPRESSION_PER_LEVEL)}
+    assert set(by_key) == set(ROCKSDB)
+    read = java.org.apache.flink.configuration.Configuration.fromMap(ROCKSDB)
+    assert read.get(by_key["state.backend.rocksdb.use-bloom-filter"]) is True
+    assert [str(each) for each in read.get(by_key["state.backend.rocksdb.compression.per.level"])] == [
+        "NO_COMPRESSION"
+    ]
 
 
 def test_a_job_begins_empty_unless_it_is_told_where_its_state_is(settings: Settings) -> None:
