@@ -140,6 +140,8 @@ class TaskManager(_FlinkProcess):
             f"-XX:MaxDirectMemorySize={direct}m",
             f"-XX:MaxMetaspaceSize={METASPACE_MB}m",
             "-XX:+UseG1GC",
+            # Millions of units are looked up in no order: an eighth less time an event with 4 million.
+            "-XX:+UseTransparentHugePages",
             # Or a profile names the last safepoint instead of the line that takes the time.
             "-XX:+UnlockDiagnosticVMOptions",
             "-XX:+DebugNonSafepoints",
