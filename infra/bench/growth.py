@@ -35,7 +35,8 @@ MEMORY_FOR_ALL = {
     "LIVELIFT_LOCAL_TASKMANAGER_SLOTS": "2",
     "LIVELIFT_LOCAL_TASKMANAGER_MANAGED_MB_PER_SLOT": "1024",
 }
-"""The same for all sizes, so that only the size differs: 12 GB of heap, and 2 GB for RocksDB."""
+"""The same for all sizes, so that only the size differs: 12 GB of heap, and 2 GB for RocksDB in as
+many slots as the widest job has."""
 LONGEST_S = 1800.0
 
 

@@ -43,7 +43,7 @@ class _FlinkProcess(Part):
     def command(self) -> list[str]:
         return [
             java.executable(),
-            *self._memory(),
+            *self._java_options(),
             "-XX:+ExitOnOutOfMemoryError",
             *_default_java_options().split(),
             f"-Dlog.file={self.settings.logs_dir / self.name}-web.log",
@@ -66,8 +66,8 @@ class _FlinkProcess(Part):
         """Where Prometheus reads the metrics of this process."""
 
     @abstractmethod
-    def _memory(self) -> list[str]:
-        """Heap and other limits of the JVM."""
+    def _java_options(self) -> list[str]:
+        """Of this process: heap, collector, limits."""
 
 
 class JobManager(_FlinkProcess):
@@ -91,7 +91,7 @@ class JobManager(_FlinkProcess):
     def is_healthy(self) -> bool:
         return get(f"{self.settings.flink.rest_url}/overview") is not None
 
-    def _memory(self) -> list[str]:
+    def _java_options(self) -> list[str]:
         heap = self.local.jobmanager_process_mb - METASPACE_MB - JVM_OVERHEAD_MB
         return [f"-Xmx{heap}m", f"-XX:MaxMetaspaceSize={METASPACE_MB}m", "-XX:+UseSerialGC"]
 
@@ -132,7 +132,7 @@ class TaskManager(_FlinkProcess):
     def _name_file(self) -> Path:
         return configuration_dir(self.settings).parent / "taskmanager-name"
 
-    def _memory(self) -> list[str]:
+    def _java_options(self) -> list[str]:
         heap = task_heap_mb(self.local) + FRAMEWORK_MB
         direct = FRAMEWORK_MB + NETWORK_MB
         return [
@@ -185,7 +185,9 @@ def task_heap_mb(local: Local) -> int:
     if heap < LEAST_TASK_HEAP_MB:
         raise ValueError(
             f"local.taskmanager_process_mb must be at least {others + LEAST_TASK_HEAP_MB} for "
-            f"{local.taskmanager_slots} slots (local.taskmanager_slots), not {local.taskmanager_process_mb}"
+            f"{local.taskmanager_slots} slots (local.taskmanager_slots) with "
+            f"{local.taskmanager_managed_mb_per_slot} MB each (local.taskmanager_managed_mb_per_slot), "
+            f"not {local.taskmanager_process_mb}"
         )
     return heap
 

@@ -16,7 +16,7 @@ import psutil
 
 POLL_S = 0.05
 PORTS = range(20_000, 30_000)
-"""Linux gives outgoing connections those from 32,768 on."""
+"""Linux gives outgoing connections those from 32,768 on, unless it is told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def free_ports(count: int) -> list[int]:
             free.append(port)
         if len(free) == count:
             return free
-    raise OSError(f"fewer than {count} ports of {PORTS.start} to {PORTS.stop} are free")
+    raise OSError(f"fewer than {count} ports of {PORTS[0]} to {PORTS[-1]} are free")
 
 
 def _kill(processes: list[psutil.Process]) -> None:

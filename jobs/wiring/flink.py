@@ -20,7 +20,7 @@ MAX_PARALLELISM = 128
 ROCKSDB = {
     # A key is in one file of a dozen; without a filter a read looks into most of them.
     "state.backend.rocksdb.use-bloom-filter": "true",
-    # A unit's bytes are hashes and short numbers, and each read would undo a block of them.
+    # A unit's bytes are hashes and short numbers, which get no shorter, and each read would undo a block.
     "state.backend.rocksdb.compression.per.level": "NO_COMPRESSION",
 }
 """What RocksDB is told; the other state backend does not ask. Measured in ``docs/performance.md``."""

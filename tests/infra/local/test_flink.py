@@ -76,7 +76,9 @@ def test_a_slot_can_be_given_more_memory_for_rocksdb(tmp_path: Path) -> None:
 
 
 def test_too_little_memory_for_the_slots_is_refused_with_how_much_it_takes() -> None:
-    refusal = r"taskmanager_process_mb must be at least 2240 for 8 slots \(.*\), not 2239"
+    refusal = (
+        r"taskmanager_process_mb must be at least 2240 for 8 slots \(.*\) with 128 MB each \(.*\), not 2239"
+    )
     with pytest.raises(ValueError, match=refusal):
         task_heap_mb(Local(taskmanager_slots=8, taskmanager_process_mb=2239))
     assert task_heap_mb(Local(taskmanager_slots=8, taskmanager_process_mb=2240)) == 256

@@ -27,6 +27,10 @@ def test_each_job_has_its_own_folder_of_checkpoints_that_outlives_it(settings: S
     assert options["execution.checkpointing.mode"] == "EXACTLY_ONCE"
 
 
+def test_a_job_tells_rocksdb_what_was_measured(settings: Settings) -> None:
+    assert ROCKSDB.items() <= job_options(settings, "a-job").items()
+
+
 @pytest.mark.jvm
 def test_flink_knows_what_rocksdb_is_told() -> None:
     """A misspelt option would be passed over without a word."""

@@ -12,7 +12,7 @@ public interface Output {
      *
      * @param cohortMs start of the cohort or the minute, epoch milliseconds
      * @param n change of the number of units; metric slots carry sums and n = 0
-     * @param sums change of the fourteen sums, all of them zero for exposures; the engine's own, to be read during the call
+     * @param sums change of the fourteen sums, all zero for exposures; to be read during the call, the engine uses it again
      * @param appendTimeMs append time of the record that caused the change
      */
     void delta(Series series, long cohortMs, long n, SumDelta sums, long appendTimeMs);

@@ -12,6 +12,7 @@ import java.util.Arrays;
  *
  * <p>An instance is a running total of 192 bits for each sum, with the sign. Every operation either gives the exact
  * sums or throws {@link ArithmeticException}; nothing wraps. After an exception the total is undefined.
+ * Not final, so that what is told together with its sums can be one object with them.
  *
  * <p>Wire form ({@link #toBytes}): nothing at all if every sum is 0. Else two bytes, little-endian, in which bit i says
  * that sum i is not 0 (bits 14 and 15 are 0, kept for other forms); then for each such sum, in order, one byte with its
@@ -29,7 +30,7 @@ public class SumDelta {
 
     private static final long[] NONE = {};
 
-    /** The lowest word of each sum, up to the highest sum that was met and beyond: most totals have few. */
+    /** The lowest word of each sum: zero from {@code count} on, or there is no room yet, as most totals have few. */
     private long[] low = NONE;
 
     /** Sums up to the highest one that was met since all were zero. */
@@ -104,7 +105,6 @@ public class SumDelta {
     /** The sums in the wire form. */
     public byte[] toBytes() {
         SumsWriter writer = new SumsWriter(count);
-        writer.start();
         for (int sum = 0; sum < count; sum++) {
             if ((low[sum] | middle(sum) | high(sum)) != 0) {
                 writer.put(sum, low[sum], middle(sum), high(sum));

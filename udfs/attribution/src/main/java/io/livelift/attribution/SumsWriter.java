@@ -5,7 +5,7 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 
-/** Writes the wire form that {@link SumDelta} describes, sum by sum in order. Reused. */
+/** Writes the wire form that {@link SumDelta} describes, sum by sum in order. For one form. */
 final class SumsWriter {
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final int HEAD = 2;
@@ -14,21 +14,12 @@ final class SumsWriter {
     private final byte[] buffer;
 
     private int present;
-    private int end;
-
-    SumsWriter() {
-        this(SumDelta.SUMS);
-    }
+    private int end = HEAD;
 
     /** @param sums how many will be written at most */
     SumsWriter(int sums) {
         // Room for the longest form, and for the rest of a whole word behind it.
         buffer = new byte[HEAD + sums * (1 + SumDelta.MAX_LENGTH) + 8];
-    }
-
-    void start() {
-        present = 0;
-        end = HEAD;
     }
 
     /** Writes a sum that is not 0, given as three words. */
@@ -46,7 +37,7 @@ final class SumsWriter {
         end += 1 + length;
     }
 
-    /** What was written since {@link #start}, as an array of its own; the same empty array if there was nothing. */
+    /** What was written; the same empty array if there was nothing. */
     byte[] finish() {
         if (present == 0) {
             return ZERO;

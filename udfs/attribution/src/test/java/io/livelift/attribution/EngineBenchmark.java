@@ -73,7 +73,7 @@ public final class EngineBenchmark {
                         + " %d refused%n",
                 events / nanos * 1e9,
                 nanos / events,
-                counted.rows / events,
+                counted.changes / events,
                 bytes / units,
                 paged / units,
                 counted.refused);
@@ -140,12 +140,12 @@ public final class EngineBenchmark {
     }
 
     private static final class Counted implements Output {
-        long rows;
+        long changes;
         long refused;
 
         @Override
         public void delta(Series series, long cohortMs, long n, SumDelta sums, long appendTimeMs) {
-            rows++;
+            changes++;
         }
 
         @Override

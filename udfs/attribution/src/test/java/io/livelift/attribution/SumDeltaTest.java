@@ -27,8 +27,7 @@ class SumDeltaTest {
     }
 
     private static byte[] bytes(BigInteger... sums) {
-        SumsWriter writer = new SumsWriter();
-        writer.start();
+        SumsWriter writer = new SumsWriter(SumDelta.SUMS);
         for (int i = 0; i < sums.length; i++) {
             if (sums[i].signum() != 0) {
                 writer.put(

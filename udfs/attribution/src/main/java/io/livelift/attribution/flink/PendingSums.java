@@ -118,7 +118,7 @@ final class PendingSums implements Output {
         int told = pending.size();
         for (Entry entry : pending) {
             entry.isPending = false;
-            collector.accept(entry.take(entry));
+            collector.accept(entry.taken(entry));
         }
         pending.clear();
         return told;
@@ -153,7 +153,7 @@ final class PendingSums implements Output {
     private void sendSlots() {
         for (Entry entry : pendingSlots) {
             entry.waits = false;
-            collector.accept(entry.take(entry.told));
+            collector.accept(entry.taken(entry.told));
         }
         pendingSlots.clear();
     }
@@ -164,8 +164,8 @@ final class PendingSums implements Output {
     }
 
     private void tell(Entry slot) {
-        slot.total.add(slot);
-        slot.told.add(slot);
+        slot.total.addAll(slot);
+        slot.told.addAll(slot);
         slot.clear();
         if (!slot.total.isPending) {
             slot.total.isPending = true;
@@ -234,7 +234,7 @@ final class PendingSums implements Output {
         return (int) ((System.identityHashCode(series) ^ cohortMs) * 0x9E3779B97F4A7C15L >>> 32);
     }
 
-    /** What is to be added to a sum. One object with the sums in it, because finding them is what most time goes into. */
+    /** What is to be added to a sum. One object with its sums, because finding them takes more time than adding. */
     private static class Change extends SumDelta {
         private long n;
         private long countedAtMs;
@@ -245,7 +245,7 @@ final class PendingSums implements Output {
             countedAtMs = Math.max(countedAtMs, atMs);
         }
 
-        final void add(Change other) {
+        final void addAll(Change other) {
             add(other.n, other, other.countedAtMs);
         }
 
@@ -257,16 +257,16 @@ final class PendingSums implements Output {
         }
     }
 
-    /** What came for a sum since the last flush. */
+    /** A sum, and what came for it since the last flush. */
     private static final class Entry extends Change {
         private final Series series;
         private final long cohortMs;
         private final SumKey key;
 
-        /** Of a slot: where its changes are added, too; null for what is no slot, as {@code told}. */
+        /** Of a slot: where its changes are added, too; else null. */
         private final Entry total;
 
-        /** What its total has told already. */
+        /** Of a slot: what its total has told already; else null. */
         private final Change told;
 
         private boolean isPending;
@@ -280,7 +280,8 @@ final class PendingSums implements Output {
             this.told = total == null ? null : new Change();
         }
 
-        SumChange take(Change change) {
+        /** As it is now, and makes it nothing. */
+        SumChange taken(Change change) {
             SumChange taken = SumChange.counted(key, change.n, change.toBytes(), change.countedAtMs);
             change.clear();
             return taken;

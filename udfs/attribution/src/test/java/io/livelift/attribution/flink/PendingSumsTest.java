@@ -9,6 +9,7 @@ import io.livelift.attribution.LogRecord;
 import io.livelift.attribution.Reason;
 import io.livelift.attribution.Series;
 import io.livelift.attribution.SumDelta;
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -98,6 +99,31 @@ class PendingSumsTest {
         assertEquals(4, totals.size());
         pending.flushSlots();
         assertEquals(3, changes.size());
+    }
+
+    @Test
+    void whatTheEngineAddsIsReadDuringTheCall() {
+        PendingSums pending = pending("");
+        BigInteger wide = BigInteger.ONE.shiftLeft(70);
+        SumDelta reused = new SumDelta();
+        for (int round = 0; round < 2; round++) {
+            changes.clear();
+            reused.clear();
+            reused.add(FIVE_AS_BYTES);
+            pending.delta(CHECKOUT, 0, 0, reused, 1);
+            reused.clear();
+            reused.add(new byte[] {1, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 64});
+            pending.delta(CHECKOUT, 9, 0, reused, 1);
+            reused.clear();
+            pending.flush();
+            pending.flushSlots();
+            assertEquals(
+                    List.of(BigInteger.valueOf(5), wide),
+                    changes.stream()
+                            .map(change -> SumDelta.decode(change.sums())[0])
+                            .toList());
+            assertEquals(wide.add(BigInteger.valueOf(5)), SumDelta.decode(totals.get(round).sums())[0]);
+        }
     }
 
     @Test
