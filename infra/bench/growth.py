@@ -123,14 +123,15 @@ def answer(found: Sequence[Cost]) -> Answer:
 
     def draw(path: Path) -> None:
         series: dict[str, dict[float, float]] = {}
+        grown = sorted({cost.point.what for cost in found})
         for cost in found:
-            name = f"{cost.point.what}, {cost.contender.title}"
-            series.setdefault(name, {})[cost.point.size] = cost.cpu_us
+            of = "" if len(grown) == 1 else f"{cost.point.what}, "
+            series.setdefault(of + cost.contender.title, {})[cost.point.size] = cost.cpu_us
         pictures.lines(
             path,
             series,
             title="Processor time an event",
-            x="how many",
+            x=grown[0] if len(grown) == 1 else "how many",
             y="microseconds",
             is_x_log=True,
         )

@@ -27,6 +27,7 @@ def bars(path: Path, values: Mapping[str, float], *, title: str, unit: str, ours
     axes.invert_yaxis()
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel(unit)
+    axes.set_xticks([])
     axes.margins(x=0.12)
     _save(figure, path)
 
@@ -47,6 +48,9 @@ def lines(
         axes.plot(list(points), list(points.values()), marker="o", label=name)
     if is_x_log:
         axes.set_xscale("log")
+        measured = sorted({each for points in series.values() for each in points})
+        axes.set_xticks(measured, labels=[f"{each:,.0f}" for each in measured], minor=False)
+        axes.set_xticks([], minor=True)
     axes.set_ylim(0)
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel(x)
