@@ -58,7 +58,8 @@ bench: setup ## Measure events/s beside what one could run instead, and the stat
 	@$(PYTHON) -m udfs.stats.bench
 
 nightly: export HYPOTHESIS_PROFILE := exploring
-nightly: test calibration ## Run everything, the long versions too, on examples not seen before.
+nightly: test calibration ## Run everything, the long versions too, on examples not seen before, and restarts with RocksDB.
+	@LIVELIFT_FLINK_STATE_BACKEND=rocksdb $(PYTEST) tests/end_to_end/test_restarts.py
 
 format: setup ## Write the code the way `make check` wants it.
 	@$(PYTHON) -m ruff format .

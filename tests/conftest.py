@@ -22,6 +22,9 @@ from tests.running_stack import RunningStack
 OFTEN = {"LIVELIFT_SCORECARD_VIEWS_MS": "1000", "LIVELIFT_SCORECARD_HISTORY_MS": "2000"}
 """So that no test waits for views and history as long as people may."""
 
+CHOSEN = {name: text for name, text in os.environ.items() if name == "LIVELIFT_FLINK_STATE_BACKEND"}
+"""`make nightly` lets the job fail and restart with the state backend of production, too."""
+
 WORLD = ("processes", "jvm", "clickhouse", "stack", "bench")
 """Markers of tests that may start or reach something outside their own process."""
 
@@ -43,7 +46,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The whole stack on free ports, brought up once by the code behind ``livelift up``; gone at the end."""
-    environment = free_environment(tmp_path_factory.mktemp("stack")) | OFTEN
+    environment = free_environment(tmp_path_factory.mktemp("stack")) | OFTEN | CHOSEN
     with pytest.MonkeyPatch.context() as patch:
         for name, text in environment.items():
             patch.setenv(name, text)
