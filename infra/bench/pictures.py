@@ -49,7 +49,7 @@ def lines(
     if is_x_log:
         axes.set_xscale("log")
         measured = sorted({each for points in series.values() for each in points})
-        axes.set_xticks(measured, labels=[f"{each:,.0f}" for each in measured], minor=False)
+        axes.set_xticks(measured, labels=[f"{each:,.0f}" for each in measured])
         axes.set_xticks([], minor=True)
     axes.set_ylim(0)
     axes.set_title(title, loc="left", fontsize=10)
